@@ -1,0 +1,63 @@
+# Everything Hive needs is set up by the target that needs it; see `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := provisioning/locks
+OUT ?= demo-out
+ARGS ?=
+MARK := $(if $(DEEP),,-m "not deep")
+
+.PHONY: help demo test lint bench lock contracts clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r a b; do printf '  make %-10s %s\n' "$$a" "$$b"; done
+
+.make/venv:
+	@mkdir -p .make
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "Hive needs CPython 3.11 to 3.13; set PYTHON=... to one"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python lacks venv: install your system's python3-venv package"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.make/run: .make/venv pyproject.toml $(LOCKS)/worker.txt $(LOCKS)/queen.txt $(LOCKS)/provision.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/worker.txt -r $(LOCKS)/queen.txt -r $(LOCKS)/provision.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.make/dev: .make/run $(LOCKS)/dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/dev.txt
+	@touch $@
+
+.make/node: .make/venv $(LOCKS)/node.txt
+	@if node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1; then :; \
+	else $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/node.txt; fi
+	@touch $@
+
+.make/contracts: .make/node contracts/package-lock.json
+	cd contracts && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+demo: .make/run ## one measured day of a Hive, from meter register to chain; ARGS="--homes 3 --hours 2"
+	$(BIN)/hive-demo --out $(OUT) $(ARGS)
+
+test: .make/dev .make/contracts ## all tests (DEEP=1 also the long ones)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(MARK) $(ARGS)
+
+lint: .make/dev ## format, ruff, strict types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .make/dev ## the figures, as JSON lines, each with its reference in the same run
+	$(BIN)/python -m tests.bench $(ARGS)
+
+contracts: .make/dev .make/contracts ## compile, test, export the ABI and check the gas snapshot
+	PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python contracts/scripts/build.py
+
+lock: .make/dev ## resolve the locks anew, with hashes and without addresses
+	$(BIN)/python provisioning/locks/resolve.py
+
+clean: ## forget everything that was set up or built
+	rm -rf .venv .make contracts/node_modules contracts/out contracts/cache build dist *.egg-info

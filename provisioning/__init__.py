@@ -1,0 +1,1 @@
+"""What an installer or the demo does before and around the daemons: keys, certificates, settings, processes."""

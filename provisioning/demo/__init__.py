@@ -1,0 +1,1 @@
+"""One measured day of a whole Hive on one machine: real daemons, broker and chain, simulated wires below."""
