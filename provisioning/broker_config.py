@@ -5,6 +5,7 @@ what is addressed to it; the Queen reads all Workers of her Hive and publishes b
 names, so nobody can publish or read as another.
 """
 
+import getpass
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,14 @@ allow_anonymous false
 acl_file {plan.folder / "acl"}
 set_tcp_nodelay true
 max_queued_messages 10000
-message_size_limit {_MAX_PAYLOAD}
+max_packet_size {_MAX_PAYLOAD}
 persistence true
 persistence_location {plan.folder}/
 autosave_interval 60
 log_dest file {plan.folder / "broker.log"}
 log_type error
 log_type warning
+user {getpass.getuser()}
 """
 
 

@@ -8,6 +8,7 @@ and an exception code that repeating cannot cure (no such function, address or v
 A connection that was lost is opened again by the next request. Not for: several threads at once.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +19,11 @@ from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
+from drivers.bus import ModbusDevice
 from drivers.errors import BusFault, DriverError, ValueOutOfRange, WrongChip
+
+# pymodbus logs every failed request with a dump of the last frames; here each becomes one exception instead.
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 _HOLDING, _INPUT = 3, 4
 _MOST_READ, _MOST_WRITTEN = 125, 123
@@ -41,7 +46,7 @@ class SerialLine:
         return 0.5 if self.baud >= 9600 else 1.0
 
 
-class LinuxModbus:
+class LinuxModbus(ModbusDevice):
     """One unit on a Modbus connection; use as a context manager or call `close`."""
 
     def __init__(self, client: "ModbusTcpClient | ModbusSerialClient", device_id: int, place: str) -> None:

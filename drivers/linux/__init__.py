@@ -1,0 +1,23 @@
+"""Adapters from the buses of a Linux machine to the interfaces of drivers.bus, and the machine's clock for drivers."""
+
+from __future__ import annotations
+
+import time
+
+from drivers.bus import Clock
+
+
+class SystemClock(Clock):
+    """Satisfies drivers.bus.Clock with the monotonic clock of the system."""
+
+    def sleep_ms(self, n: int) -> None:
+        """Block for `n` milliseconds."""
+        time.sleep(n / 1000)
+
+    def ticks_ms(self) -> int:
+        """Milliseconds of the monotonic clock."""
+        return time.monotonic_ns() // 1_000_000
+
+    def ticks_diff(self, a: int, b: int) -> int:
+        """Milliseconds from `b` to `a`; the counter does not wrap."""
+        return a - b
