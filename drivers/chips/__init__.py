@@ -1,0 +1,1 @@
+"""Energy metering chips, one driver each; portable to MicroPython (architecture section 10)."""
