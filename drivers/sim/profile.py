@@ -21,6 +21,7 @@ from drivers.sim.profile_series import Series
 
 DAY_S = 86_400
 SLOT_S = 900
+LEAD_S = 3_600
 DEMO_DAY_UNIX_S = 1_778_025_600
 """Wednesday 2026-05-06T00:00:00Z, the simulated day unless another is asked for."""
 
@@ -111,15 +112,18 @@ class HomeProfile:
     def house_spec(self, battery: BatterySpec | None = None, shares: Shares | None = None) -> HouseSpec:
         """Return the house that replays this home; `battery` and `shares` replace the profile's own.
 
-        With SINGLE_PHASE shares the inverter is on that phase too.
+        It lives from an hour before the replayed days where the file reaches back so far, because daemons start
+        before the first slot that they bill.
         """
+        lead = LEAD_S // self.step_s if self.days < self.file_days else 0
+        count = self.days * DAY_S // self.step_s + lead
+        load, pv = self._whole
         return HouseSpec(
-            load=self.load,
-            pv=self.pv,
-            start_unix_ms=self.start_unix_s * 1000,
+            load=load.last(count),
+            pv=pv.last(count) if pv else None,
+            start_unix_ms=(self.start_unix_s - lead * self.step_s) * 1000,
             battery=self.battery if battery is None else battery,
             load_shares=shares or self.load_shares,
-            inverter_shares=SINGLE_PHASE if shares == SINGLE_PHASE else EVEN_SHARES,
         )
 
 
