@@ -112,7 +112,7 @@ class HomeProfile:
     def house_spec(self, battery: BatterySpec | None = None, shares: Shares | None = None) -> HouseSpec:
         """Return the house that replays this home; `battery` and `shares` replace the profile's own.
 
-        It lives from an hour before the replayed days where the file reaches back so far, because daemons start
+        With SINGLE_PHASE shares the inverter is on that phase too. It lives from an hour before the replayed days where the file reaches back so far, because daemons start
         before the first slot that they bill.
         """
         lead = LEAD_S // self.step_s if self.days < self.file_days else 0
@@ -124,6 +124,7 @@ class HomeProfile:
             start_unix_ms=(self.start_unix_s - lead * self.step_s) * 1000,
             battery=self.battery if battery is None else battery,
             load_shares=shares or self.load_shares,
+            inverter_shares=SINGLE_PHASE if shares == SINGLE_PHASE else EVEN_SHARES,
         )
 
 

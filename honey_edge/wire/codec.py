@@ -83,18 +83,11 @@ def decode(kind: type[M], payload: bytes) -> M:
     if len(payload) > limit:
         raise OversizeError(f"{kind.__name__} of {len(payload)} bytes, at most {limit}")
     try:
+        version = _VERSION_DECODER.decode(payload).v
+        if version != VERSION:
+            raise VersionError(f"{kind.__name__} of version {version}; version {VERSION} is spoken here")
         message = _DECODERS[kind].decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _explained(kind, payload, error) from error
+        raise MalformedError(f"{kind.__name__}: {error}") from error
     assert isinstance(message, kind)
     return message
-
-
-def _explained(kind: type[Message], payload: bytes, error: Exception) -> MessageError:
-    try:
-        version = _VERSION_DECODER.decode(payload).v
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return MalformedError(f"{kind.__name__}: {error}")
-    if version != VERSION:
-        return VersionError(f"{kind.__name__} of version {version}; version {VERSION} is spoken here")
-    return MalformedError(f"{kind.__name__}: {error}")

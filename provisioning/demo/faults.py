@@ -5,7 +5,7 @@ SLOT counts from 0 in the run. Chip faults are the emulator's own; the others be
 
 from dataclasses import dataclass
 
-from honey_edge.model.errors import HiveError
+from provisioning.demo.plan import DemoError
 
 CHIP_FAULTS = ("energy-stuck", "stuck-high", "bit-flip", "brown-out")
 WORKER_FAULTS = (*CHIP_FAULTS, "late", "kill-worker")
@@ -13,7 +13,7 @@ HIVE_FAULTS = ("kill-queen", "kill-broker")
 DEFAULT_SLOT = 1
 
 
-class FaultError(HiveError, ValueError):
+class FaultError(DemoError):
     """A fault is not one the demo knows, or names no home of this run."""
 
     code = "E-DEMO-FAULT"

@@ -36,7 +36,7 @@ def by_hand() -> bytes:
 
 def by_eth_account() -> bytes:
     """The same digest by eth-account's encoder."""
-    values = [getattr(_READING, name) for name in Reading.__slots__]
+    values = ["0x" + _READING.worker.hex(), *(getattr(_READING, name) for name in Reading.__slots__[1:])]
     signable = encode_typed_data(
         full_message={
             "domain": {
@@ -47,7 +47,7 @@ def by_eth_account() -> bytes:
             },
             "types": _TYPES,
             "primaryType": "Reading",
-            "message": {name: value for (_, name), value in zip(_FIELDS, ["0x" + values[0].hex(), *values[1:]], strict=True)},
+            "message": dict(zip((name for _, name in _FIELDS), values, strict=True)),
         }
     )
     return keccak(b"\x19\x01" + signable.header + signable.body)

@@ -1,0 +1,741 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IMeterList} from "./interfaces/IMeterList.sol";
+import {ISettlementEvents} from "./interfaces/ISettlementEvents.sol";
+import {Account, AccountExtra, AccountLibrary, AccountState} from "./types/Account.sol";
+import {AccountInfo, Hive, HiveInfo, PoolInfo} from "./types/Hive.sol";
+import {Limits} from "./types/Limits.sol";
+import {MerkleRoot} from "./types/MerkleRoot.sol";
+import {Money} from "./types/Money.sol";
+import {HiveTerms, Messages, PayoutAddress, Signature, Statement} from "./types/Messages.sol";
+import {Leaf, PackedLeaf} from "./types/PackedLeaf.sol";
+
+/// @title Holds the money of all Hives and settles Statements that Queen and Worker have both signed.
+/// @notice Not upgradeable. What is settled is final at once. Money is in micro-coins (10^-6 of one coin) inside,
+/// amounts that move coins are in the coin's smallest unit. Slot = unix seconds // 900.
+/// What must always hold: coins x scale cover every balance; funding - net is never negative; slot and counters
+/// of an account never go down; one bad leaf changes nobody else's account.
+contract EnergySettlement is EIP712, ReentrancyGuardTransient, ISettlementEvents {
+    using SafeERC20 for IERC20;
+    using SafeCast for uint256;
+    using SafeCast for int256;
+
+    /// @notice Most leaves in one batch; keeps the largest transaction below the cap of 2^24 gas.
+    uint256 public constant MAX_LEAVES = 1000;
+    /// @notice Upper limit of the platform's fee, basis points.
+    uint16 public constant MAX_FEE_BPS = 100;
+    /// @notice Seconds in a slot.
+    uint256 public constant SLOT_SECONDS = 900;
+    /// @notice Notice of a pool withdrawal and of a new Queen, seconds.
+    uint256 public constant NOTICE_SECONDS = 24 hours;
+    /// @notice Notice of new terms, seconds.
+    uint256 public constant TERMS_NOTICE_SECONDS = 30 days;
+    /// @notice Shortest and longest window of a close, seconds.
+    uint32 public constant MIN_WINDOW = 6 hours;
+    uint32 public constant MAX_WINDOW = 7 days;
+
+    uint256 private constant _MAX_SLOTS_COUNTED = 192;
+    /// Micro-coins per kWh times watts times slots, over this, are micro-coins: 1000 W per kW, 4 slots an hour.
+    uint256 private constant _RATE_DIVISOR = 4000;
+
+    /// Half the order of secp256k1; a larger s is the second form of a signature and refused.
+    uint256 private constant _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
+
+    uint256 private constant _NO_ACCOUNT = 1;
+    uint256 private constant _BAD_SLOT = 2;
+    uint256 private constant _COUNTER_DOWN = 3;
+    uint256 private constant _NOT_FUNDED = 4;
+    uint256 private constant _BAD_SIGNATURE = 5;
+    uint256 private constant _CLOSE_RUNNING = 6;
+    uint256 private constant _POOL_SHORT = 7;
+    uint256 private constant _TOO_MUCH = 8;
+
+    IMeterList private immutable _beekeeper;
+    address private immutable _treasury;
+    address private immutable _timelock;
+
+    uint16 private _feeBps;
+    mapping(uint32 hive => Hive) private _hives;
+    mapping(uint32 hive => mapping(address worker => AccountPlace)) private _accounts;
+    mapping(uint32 hive => mapping(address worker => AccountExtra)) private _extras;
+    mapping(uint256 hiveSlotBatch => bytes32) private _roots;
+
+    /// The account's word, behind a pointer so that its place is computed once.
+    struct AccountPlace {
+        Account word;
+    }
+
+    /// Running figures of one batch, in memory.
+    struct Batch {
+        uint32 hive;
+        uint256 maxSlot;
+        uint256 rate;
+        uint256 nextRate;
+        uint256 nextFromSlot;
+        bytes32 domain;
+        int256 pool;
+        uint256 paidIn;
+        uint256 owed;
+        uint256 owedBefore;
+    }
+
+    /// @param beekeeper list of meters and Hives; the only caller of `registerHive` and `tellFrozen`
+    /// @param treasury where platform fees go
+    /// @param timelock the only caller of `setFeeBps`
+    /// @param feeBps_ platform fee at the start, basis points
+    constructor(IMeterList beekeeper, address treasury, address timelock, uint16 feeBps_)
+        EIP712("Hive Settlement", "1")
+    {
+        if (address(beekeeper) == address(0) || treasury == address(0)) revert ZeroAddress();
+        _beekeeper = beekeeper;
+        _treasury = treasury;
+        _timelock = timelock;
+        _storeFeeBps(feeBps_);
+    }
+
+    modifier onlyOwner(uint32 hive) {
+        if (_hive(hive).owner != msg.sender) revert NotOwner(hive, msg.sender);
+        _;
+    }
+
+    modifier onlyBeekeeper() {
+        if (msg.sender != address(_beekeeper)) revert NotBeekeeper(msg.sender);
+        _;
+    }
+
+    /// For functions that call nobody: they may not run inside another's call, but need not lock themselves.
+    modifier notEntered() {
+        if (_reentrancyGuardEntered()) revert ReentrancyGuardReentrantCall();
+        _;
+    }
+
+    // ---- Hives: copied once, changed by the owner only ----------------------------------------------------
+
+    /// @notice Copies what settlement needs to know of a Hive.
+    /// @param window seconds between the start and the end of a close
+    function registerHive(
+        uint32 hive,
+        address owner,
+        IERC20Metadata coin,
+        address queen,
+        uint32 window,
+        HiveTerms calldata terms
+    ) external onlyBeekeeper {
+        Hive storage self = _hives[hive];
+        if (hive == 0) revert UnknownHive(hive);
+        if (self.owner != address(0)) revert HiveExists(hive);
+        if (owner == address(0) || queen == address(0)) revert ZeroAddress();
+        if (window < MIN_WINDOW || window > MAX_WINDOW) revert WindowOutOfRange(window, MIN_WINDOW, MAX_WINDOW);
+        uint8 decimals = coin.decimals();
+        if (decimals < 6 || decimals > 18) revert UnsupportedDecimals(decimals);
+        bytes32 hash = _checkedTerms(hive, terms);
+        self.coin = coin;
+        self.scale = uint40(10 ** (decimals - 6));
+        self.owner = owner;
+        self.window = window;
+        self.queen = queen;
+        self.terms = hash;
+        self.limits = Limits.wrap(0).withCurrent(terms.maxPrice, terms.maxPowerW);
+        self.termsVersion = terms.version;
+        emit HiveRegistered(hive, owner, address(coin), queen, window);
+        emit TermsSet(hive, terms.version, terms.fromSlot, hash);
+    }
+
+    /// @notice No more deposits; settling, closing and withdrawing go on.
+    function tellFrozen(uint32 hive) external onlyBeekeeper {
+        _hive(hive).frozen = true;
+        emit HiveFrozen(hive);
+    }
+
+    /// @notice New terms, in force from `terms.fromSlot`, at least 30 days ahead; replaces terms not yet in force.
+    function setTerms(HiveTerms calldata terms, Signature calldata sigQ) external onlyOwner(terms.hive) {
+        Hive storage self = _hives[terms.hive];
+        uint256 current = block.timestamp / SLOT_SECONDS;
+        uint256 earliest = current + TERMS_NOTICE_SECONDS / SLOT_SECONDS;
+        if (terms.fromSlot < earliest) revert NoticeTooShort(terms.fromSlot, earliest);
+        if (terms.version <= self.termsVersion) revert TermsVersionNotNewer(terms.version, self.termsVersion);
+        bytes32 hash = _checkedTerms(terms.hive, terms);
+        _checkSigner(_queenFor(self, current), hash, sigQ);
+        Limits limits = self.limits;
+        if (limits.nextFromSlot() != 0 && limits.nextFromSlot() <= current) {
+            self.terms = self.nextTerms;
+            limits = limits.nextAsCurrent();
+        }
+        self.nextTerms = hash;
+        self.limits = limits.withNext(terms.maxPrice, terms.maxPowerW, terms.fromSlot);
+        self.termsVersion = terms.version;
+        emit TermsSet(terms.hive, terms.version, terms.fromSlot, hash);
+    }
+
+    /// @notice New Queen key from a slot at least 24 h ahead. The old key stays good for Statements before it.
+    /// A key that is announced but not yet in force is replaced; the one before the old key is forgotten.
+    function setQueen(uint32 hive, address key, uint32 fromSlot) external onlyOwner(hive) {
+        Hive storage self = _hives[hive];
+        uint256 earliest = (block.timestamp + NOTICE_SECONDS + SLOT_SECONDS - 1) / SLOT_SECONDS;
+        if (key == address(0)) revert ZeroAddress();
+        if (fromSlot < earliest) revert NoticeTooShort(fromSlot, earliest);
+        if (block.timestamp / SLOT_SECONDS >= self.queenFromSlot) self.previousQueen = self.queen;
+        self.queen = key;
+        self.queenFromSlot = fromSlot;
+        emit QueenSet(hive, key, fromSlot);
+    }
+
+    // ---- Money in -----------------------------------------------------------------------------------------
+
+    /// @notice Pays in for a Worker; the first payment opens its account. Anyone may pay.
+    /// @param amount in the coin's smallest unit, a whole multiple of the Hive's scale
+    function deposit(uint32 hive, address worker, uint256 amount) external nonReentrant {
+        _deposit(hive, worker, amount);
+    }
+
+    /// @notice `deposit` with an ERC-2612 permit. A permit that fails (somebody else has used it first) is ignored
+    /// when the allowance is there anyway.
+    function depositWithPermit(
+        uint32 hive,
+        address worker,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant {
+        IERC20 coin = _hive(hive).coin;
+        try IERC20Permit(address(coin)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+        uint256 allowance = coin.allowance(msg.sender, address(this));
+        if (allowance < amount) revert AllowanceTooLow(allowance, amount);
+        _deposit(hive, worker, amount);
+    }
+
+    /// @notice Stores where a Worker's money goes, signed by the device key. Anyone may bring it.
+    function setPayout(PayoutAddress calldata payout, Signature calldata sig) external {
+        _hive(payout.hive);
+        if (payout.payout == address(0)) revert ZeroAddress();
+        AccountExtra extra = _extras[payout.hive][payout.worker];
+        if (payout.serial <= extra.payoutSerial()) revert SerialNotNewer(payout.serial, extra.payoutSerial());
+        _checkSigner(payout.worker, Messages.hash(payout), sig);
+        _extras[payout.hive][payout.worker] = extra.withPayout(payout.payout, payout.serial);
+        Account account_ = _accounts[payout.hive][payout.worker].word;
+        if (account_.state() == AccountState.CLOSED) {
+            _accounts[payout.hive][payout.worker].word = account_.withFlag(AccountLibrary.REOPEN);
+        }
+        emit PayoutSet(payout.hive, payout.worker, payout.payout, payout.serial);
+    }
+
+    /// @notice Puts money into a Hive's pool; a fee still due is taken from it. Anyone may pay.
+    /// @param amount in the coin's smallest unit, a whole multiple of the Hive's scale
+    function fundPool(uint32 hive, uint256 amount) external nonReentrant {
+        Hive storage self = _hive(hive);
+        uint64 amountMicro = _pull(self, amount);
+        Money memory money = self.money.unpack();
+        _takeFee(money, uint256(money.pool) + amountMicro, 0);
+        self.money = money.pack();
+        emit PoolFunded(hive, msg.sender, amountMicro);
+    }
+
+    // ---- Money out of the pool ----------------------------------------------------------------------------
+
+    /// @notice Announces a withdrawal; replaces an earlier request and starts the 24 h again; 0 cancels.
+    /// @param amount in the coin's smallest unit, a whole multiple of the Hive's scale
+    function requestPoolWithdrawal(uint32 hive, uint256 amount) external onlyOwner(hive) {
+        Hive storage self = _hives[hive];
+        uint64 amountMicro = _toMicro(self, amount);
+        uint64 pool = self.money.unpack().pool;
+        if (amountMicro > pool) revert PoolTooSmall(pool, amountMicro);
+        uint48 readyAt = uint48(block.timestamp + NOTICE_SECONDS);
+        self.pending = amountMicro;
+        self.withdrawableAt = readyAt;
+        emit PoolWithdrawalRequested(hive, amountMicro, readyAt);
+    }
+
+    /// @notice Pays the announced amount to the owner, at most what the pool still has; refused while the Hive owes.
+    function withdrawPool(uint32 hive) external nonReentrant onlyOwner(hive) {
+        Hive storage self = _hives[hive];
+        if (self.pending == 0) revert NothingRequested(hive);
+        if (block.timestamp < self.withdrawableAt) revert TooEarly(self.withdrawableAt);
+        Money memory money = self.money.unpack();
+        if (money.owedAccounts != 0) revert HiveIsShort(hive);
+        uint64 amountMicro = self.pending < money.pool ? self.pending : money.pool;
+        money.pool -= amountMicro;
+        self.money = money.pack();
+        self.pending = 0;
+        emit PoolWithdrawn(hive, amountMicro);
+        self.coin.safeTransfer(self.owner, uint256(amountMicro) * self.scale);
+    }
+
+    /// @notice Pays a Hive's platform fees to the treasury. Anyone may call.
+    function claimFees(uint32 hive) external nonReentrant {
+        Hive storage self = _hive(hive);
+        Money memory money = self.money.unpack();
+        uint64 amountMicro = money.fees;
+        if (amountMicro == 0) revert NothingToClaim(hive);
+        money.fees = 0;
+        self.money = money.pack();
+        emit FeesClaimed(hive, amountMicro);
+        self.coin.safeTransfer(_treasury, uint256(amountMicro) * self.scale);
+    }
+
+    /// @notice Changes the platform's fee, at most 100 basis points.
+    function setFeeBps(uint16 bps) external {
+        if (msg.sender != _timelock) revert NotTimelock(msg.sender);
+        _storeFeeBps(bps);
+    }
+
+    // ---- Settlement ---------------------------------------------------------------------------------------
+
+    /// @notice Applies packed Statements in calldata order; a leaf that breaks a rule is skipped and reported.
+    /// The old Queen's key may still bring leaves from before the hand-over; later ones are skipped with reason 2.
+    /// @param slot the period's last slot; batches count from 0 per (hive, slot)
+    /// @param packed 140 bytes per leaf, see PackedLeaf
+    /// @return applied how many leaves were applied; a simulated call compares it with what it expects
+    function settle(uint32 hive, uint32 slot, bytes calldata packed) external notEntered returns (uint32 applied) {
+        Hive storage self = _hives[hive];
+        uint256 current = block.timestamp / SLOT_SECONDS;
+        uint256 fromSlot = self.queenFromSlot;
+        uint256 maxSlot = current;
+        if (msg.sender != self.queen || current < fromSlot) {
+            if (fromSlot == 0 || msg.sender != self.previousQueen) revert NotQueen(hive, msg.sender);
+            if (maxSlot >= fromSlot) maxSlot = fromSlot - 1;
+        }
+        return _settle(hive, slot, maxSlot, packed);
+    }
+
+    /// @notice `settle` brought by anyone; the Queen in force has signed SettleBatch for the next batch number.
+    function settleFor(uint32 hive, uint32 slot, bytes calldata packed, Signature calldata queenSignature)
+        external
+        notEntered
+        returns (uint32 applied)
+    {
+        Hive storage self = _hive(hive);
+        uint256 current = block.timestamp / SLOT_SECONDS;
+        Money memory money = self.money.unpack();
+        uint32 batch = slot == money.lastSlot ? money.nextBatch : 0;
+        _checkSigner(
+            _queenFor(self, current), Messages.hashBatch(hive, slot, batch, keccak256(packed)), queenSignature
+        );
+        return _settle(hive, slot, current, packed);
+    }
+
+    /// @notice Applies one Statement both have signed, brought by anyone: nobody can be left out.
+    /// @return reason 0 when applied, else the number that `Skipped` reports
+    function applyStatement(
+        uint32 hive,
+        Statement calldata statement,
+        Signature calldata sigW,
+        Signature calldata sigQ
+    ) external notEntered returns (uint8 reason) {
+        Hive storage self = _hive(hive);
+        if (statement.hive != hive) revert WrongHive(hive, statement.hive);
+        Money memory money = self.money.unpack();
+        Batch memory batch = _openBatch(hive, self, money, block.timestamp / SLOT_SECONDS);
+        Leaf memory leaf = _newLeaf(hive);
+        leaf.worker = statement.worker;
+        leaf.slot = statement.slot;
+        leaf.net = statement.net;
+        leaf.imported = statement.imported;
+        leaf.exported = statement.exported;
+        leaf.readings = statement.readings;
+        leaf.r = sigW.r;
+        leaf.vs = sigW.vs;
+        _checkSigner(_queenFor(self, statement.slot), _structHash(leaf), sigQ);
+        (uint256 number,) = _apply(batch, leaf, _accounts[hive]);
+        if (number == 0) emit StatementApplied(hive, statement.worker, statement.slot, statement.net);
+        _closeBatch(batch, money);
+        self.money = money.pack();
+        // casting to 'uint8' is safe because reasons end at 8
+        reason = uint8(number);
+    }
+
+    // ---- Views --------------------------------------------------------------------------------------------
+
+    /// @notice One Worker's account; all zero when it never was opened.
+    function account(uint32 hive, address worker) external view returns (AccountInfo memory info) {
+        Account self = _accounts[hive][worker].word;
+        AccountExtra extra = _extras[hive][worker];
+        info.funding = self.funding();
+        info.net = self.net();
+        info.imported = self.imported();
+        info.exported = self.exported();
+        info.slot = self.slot();
+        info.state = uint8(self.state());
+        info.owed = self.isOwed();
+        info.owedSlot = extra.owedSlot();
+        info.payout = extra.payout();
+        info.payoutSerial = extra.payoutSerial();
+    }
+
+    /// @notice A Hive's pool and what is asked of it.
+    function poolOf(uint32 hive) external view returns (PoolInfo memory) {
+        Hive storage self = _hives[hive];
+        Money memory money = self.money.unpack();
+        return PoolInfo({
+            pool: money.pool,
+            pending: self.pending,
+            feeDue: money.feeDue,
+            fees: money.fees,
+            withdrawableAt: self.withdrawableAt,
+            owedAccounts: money.owedAccounts,
+            lastSlot: money.lastSlot,
+            nextBatch: money.nextBatch
+        });
+    }
+
+    /// @notice What has been copied about a Hive; all zero for an unknown one.
+    function hiveInfo(uint32 hive) external view returns (HiveInfo memory) {
+        Hive storage self = _hives[hive];
+        return HiveInfo({
+            coin: address(self.coin),
+            scale: self.scale,
+            frozen: self.frozen,
+            short: self.money.unpack().owedAccounts != 0,
+            owner: self.owner,
+            window: self.window,
+            queen: self.queen,
+            previousQueen: self.previousQueen,
+            queenFromSlot: self.queenFromSlot,
+            terms: self.terms,
+            maxPrice: self.limits.maxPrice(),
+            maxPowerW: self.limits.maxPowerW(),
+            nextTerms: self.nextTerms,
+            nextFromSlot: self.limits.nextFromSlot()
+        });
+    }
+
+    /// @notice The key whose signature counts for a Statement of that slot.
+    function queenOf(uint32 hive, uint32 slot) external view returns (address) {
+        return _queenFor(_hives[hive], slot);
+    }
+
+    /// @notice Merkle root over the Statements a batch applied; 0 when it applied none.
+    function rootOf(uint32 hive, uint32 slot, uint32 batch) external view returns (bytes32) {
+        return _roots[_rootKey(hive, slot, batch)];
+    }
+
+    /// @notice Whether a Statement was applied in that batch.
+    function verifyStatement(
+        uint32 hive,
+        uint32 slot,
+        uint32 batch,
+        Statement calldata leaf,
+        bytes32[] calldata proof
+    ) external view returns (bool) {
+        bytes32 root = _roots[_rootKey(hive, slot, batch)];
+        return root != 0 && leaf.hive == hive && MerkleProof.verifyCalldata(proof, root, Messages.hash(leaf));
+    }
+
+    /// @notice EIP-712 domain separator of this contract on this chain.
+    function domainSeparator() external view returns (bytes32) {
+        return _domainSeparatorV4();
+    }
+
+    /// @notice Platform fee, basis points of what Workers pay in.
+    function feeBps() external view returns (uint16) {
+        return _feeBps;
+    }
+
+    /// @notice Whom this contract listens to.
+    function authorities() external view returns (address beekeeper, address treasury, address timelock) {
+        return (address(_beekeeper), _treasury, _timelock);
+    }
+
+    // ---- Private ------------------------------------------------------------------------------------------
+
+    function _settle(uint32 hive, uint32 slot, uint256 maxSlot, bytes calldata packed) private returns (uint32) {
+        Hive storage self = _hives[hive];
+        _checkPacking(packed.length);
+        Money memory money = self.money.unpack();
+        uint32 number = _nextBatch(money, slot);
+        Batch memory batch = _openBatch(hive, self, money, maxSlot);
+        (bytes32 root, uint256 applied) = _applyAll(batch, packed);
+        uint64 fee = _closeBatch(batch, money);
+        self.money = money.pack();
+        if (applied != 0) _roots[_rootKey(hive, slot, number)] = root;
+        // casting to 'uint32' is safe because at most MAX_LEAVES are applied
+        emit BatchSettled(hive, slot, number, root, uint32(applied), fee);
+        return uint32(applied);
+    }
+
+    function _checkPacking(uint256 length) private pure {
+        if (length == 0 || length % PackedLeaf.SIZE != 0) revert BadPacking(length);
+        uint256 count = length / PackedLeaf.SIZE;
+        if (count > MAX_LEAVES) revert TooManyLeaves(count, MAX_LEAVES);
+    }
+
+    function _applyAll(Batch memory batch, bytes calldata packed)
+        private
+        returns (bytes32 root, uint256 applied)
+    {
+        mapping(address => AccountPlace) storage accounts = _accounts[batch.hive];
+        Leaf memory leaf = _newLeaf(batch.hive);
+        uint256 nodes;
+        uint256 offset;
+        assembly ("memory-safe") {
+            nodes := mload(0x40)
+            mstore(0x40, add(nodes, shl(5, div(packed.length, 140))))
+            offset := packed.offset
+        }
+        // Cannot overflow: at most MAX_LEAVES turns over an array that lies in calldata and memory.
+        unchecked {
+            for (uint256 end = offset + packed.length; offset < end; offset += PackedLeaf.SIZE) {
+                PackedLeaf.read(leaf, offset);
+                (uint256 reason, bytes32 hash) = _apply(batch, leaf, accounts);
+                if (reason == 0) {
+                    assembly ("memory-safe") {
+                        mstore(add(nodes, shl(5, applied)), hash)
+                    }
+                    ++applied;
+                }
+            }
+        }
+        root = MerkleRoot.compute(nodes, applied);
+    }
+
+    /// Judges one leaf and stores the outcome: the new totals, or the mark OWED, or nothing.
+    function _apply(Batch memory batch, Leaf memory leaf, mapping(address => AccountPlace) storage accounts)
+        private
+        returns (uint256 reason, bytes32 hash)
+    {
+        AccountPlace storage place = accounts[leaf.worker];
+        Account account_ = place.word;
+        int256 change;
+        (reason, hash, change) = _judge(batch, leaf, Account.unwrap(account_));
+        if (reason != 0) {
+            if (reason == _POOL_SHORT) place.word = _markOwed(batch, leaf, account_);
+            // casting to 'uint8' is safe because reasons end at 8
+            emit Skipped(batch.hive, leaf.worker, uint8(reason));
+            return (reason, hash);
+        }
+        // Cannot overflow: changes have 65 bits, at most MAX_LEAVES of them are summed in 256 bits.
+        unchecked {
+            batch.pool += change;
+            if (change > 0) batch.paidIn += uint256(change);
+        }
+        if (account_.isOwed()) account_ = _endOwed(batch, leaf, account_);
+        place.word = account_.withStatement(leaf.net, leaf.imported, leaf.exported, leaf.slot);
+    }
+
+    /// The rules in their order; the first that fails gives its number. Reads the account's word by hand, because
+    /// this is the loop whose gas every Worker pays for; the layout is that of the Account library.
+    function _judge(Batch memory batch, Leaf memory leaf, uint256 word)
+        private
+        view
+        returns (uint256 reason, bytes32 hash, int256 change)
+    {
+        // Cannot overflow: nets are 64-bit values, the rate has 96 bits, slots passed are at most 192, and the
+        // slot is above the stored one when it is subtracted.
+        unchecked {
+            uint256 state = (word >> AccountLibrary.STATE_SHIFT) & 3;
+            if (state == uint256(AccountState.NONE) || state == uint256(AccountState.CLOSED)) {
+                return (_NO_ACCOUNT, 0, 0);
+            }
+            uint256 slot = leaf.slot;
+            uint256 passed = (word >> AccountLibrary.SLOT_SHIFT) & type(uint24).max;
+            if (slot <= passed || slot > batch.maxSlot) return (_BAD_SLOT, 0, 0);
+            passed = slot - passed;
+            if (leaf.imported < uint48(word >> 128) || leaf.exported < uint48(word >> 176)) {
+                return (_COUNTER_DOWN, 0, 0);
+            }
+            change = leaf.net;
+            if (change > int64(uint64(word))) return (_NOT_FUNDED, 0, 0);
+            hash = _structHash(leaf);
+            if (!_isSignedBy(leaf, batch.domain, hash)) return (_BAD_SIGNATURE, 0, 0);
+            if (state == uint256(AccountState.CLOSING)) return (_CLOSE_RUNNING, 0, 0);
+            change -= int64(uint64(word >> 64));
+            if (passed > _MAX_SLOTS_COUNTED) passed = _MAX_SLOTS_COUNTED;
+            passed *= slot < batch.nextFromSlot ? batch.rate : batch.nextRate;
+            if (uint256(change < 0 ? -change : change) * _RATE_DIVISOR > passed) return (_TOO_MUCH, 0, 0);
+            if (batch.pool + change < 0) return (_POOL_SHORT, 0, 0);
+        }
+    }
+
+    /// Whether the compact signature in a leaf is its Worker's. Does what the library's recover does (a high s and
+    /// the zero signer are refused) without its copies, for about 250 gas less in the loop all Workers pay for.
+    function _isSignedBy(Leaf memory leaf, bytes32 domain, bytes32 hash) private view returns (bool signed) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, hex"1901")
+            mstore(add(free, 0x02), domain)
+            mstore(add(free, 0x22), hash)
+            mstore(free, keccak256(free, 0x42))
+            let vs := mload(add(leaf, 0xe0))
+            let s := shr(1, shl(1, vs))
+            mstore(add(free, 0x20), add(27, shr(255, vs)))
+            mstore(add(free, 0x40), mload(add(leaf, 0xc0)))
+            mstore(add(free, 0x60), s)
+            mstore(0x00, 0)
+            let called := staticcall(gas(), 1, free, 0x80, 0x00, 0x20)
+            let signer := mload(0x00)
+            signed := and(
+                and(called, iszero(gt(s, _HALF_ORDER))),
+                and(iszero(iszero(signer)), eq(signer, mload(leaf)))
+            )
+        }
+    }
+
+    function _markOwed(Batch memory batch, Leaf memory leaf, Account account_) private returns (Account) {
+        AccountExtra extra = _extras[batch.hive][leaf.worker];
+        if (!account_.isOwed()) {
+            ++batch.owed;
+            _extras[batch.hive][leaf.worker] = extra.withOwedSlot(leaf.slot);
+        } else if (leaf.slot > extra.owedSlot()) {
+            _extras[batch.hive][leaf.worker] = extra.withOwedSlot(leaf.slot);
+        }
+        return account_.withFlag(AccountLibrary.OWED);
+    }
+
+    function _endOwed(Batch memory batch, Leaf memory leaf, Account account_) private view returns (Account) {
+        if (leaf.slot < _extras[batch.hive][leaf.worker].owedSlot()) return account_;
+        --batch.owed;
+        return account_.withoutFlag(AccountLibrary.OWED);
+    }
+
+    /// The words before a leaf in memory hold type hash and Hive, so that hashing needs no copy.
+    function _newLeaf(uint32 hive) private pure returns (Leaf memory leaf) {
+        bytes32 typeHash = Messages.STATEMENT_TYPEHASH;
+        assembly ("memory-safe") {
+            let start := mload(0x40)
+            mstore(start, typeHash)
+            mstore(add(start, 0x20), hive)
+            leaf := add(start, 0x40)
+            mstore(0x40, add(start, 0x140))
+        }
+    }
+
+    /// Struct hash of the Statement in a leaf made by `_newLeaf`.
+    function _structHash(Leaf memory leaf) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(sub(leaf, 0x40), 0x100)
+        }
+    }
+
+    function _openBatch(uint32 hive, Hive storage self, Money memory money, uint256 maxSlot)
+        private
+        view
+        returns (Batch memory batch)
+    {
+        batch.hive = hive;
+        batch.maxSlot = maxSlot;
+        (batch.rate, batch.nextRate, batch.nextFromSlot) = self.limits.rates();
+        batch.domain = _domainSeparatorV4();
+        batch.pool = int256(uint256(money.pool));
+        batch.owed = batch.owedBefore = money.owedAccounts;
+    }
+
+    function _closeBatch(Batch memory batch, Money memory money) private returns (uint64 fee) {
+        if (batch.owedBefore != batch.owed) {
+            money.owedAccounts = batch.owed.toUint16();
+            if (batch.owedBefore == 0) emit HiveFellShort(batch.hive);
+            if (batch.owed == 0) emit HiveCovered(batch.hive);
+        }
+        fee = ((batch.paidIn * _feeBps) / 10_000).toUint64();
+        _takeFee(money, batch.pool.toUint256(), fee);
+    }
+
+    /// Takes the new fee and what is still due, at most what the pool has.
+    function _takeFee(Money memory money, uint256 pool, uint64 fee) private pure {
+        uint256 due = uint256(money.feeDue) + fee;
+        uint256 taken = due < pool ? due : pool;
+        money.pool = (pool - taken).toUint64();
+        money.feeDue = (due - taken).toUint64();
+        money.fees = (money.fees + taken).toUint64();
+    }
+
+    /// Number of this batch; the period's last slot may not go back, nor lie in the future.
+    function _nextBatch(Money memory money, uint32 slot) private view returns (uint16 number) {
+        uint256 current = block.timestamp / SLOT_SECONDS;
+        if (slot > current) revert PeriodInFuture(slot, current);
+        if (slot < money.lastSlot) revert PeriodGoesBack(slot, money.lastSlot);
+        if (slot == money.lastSlot) number = money.nextBatch;
+        // casting to 'uint24' is safe because the current slot is below 2^24 until the year 2448
+        money.lastSlot = uint24(slot);
+        money.nextBatch = number + 1;
+    }
+
+    function _deposit(uint32 hive, address worker, uint256 amount) private {
+        Hive storage self = _hive(hive);
+        if (self.frozen) revert HiveIsFrozen(hive);
+        Account account_ = _accounts[hive][worker].word;
+        AccountState state = account_.state();
+        if (state == AccountState.CLOSING) revert AccountClosing(hive, worker);
+        if (state != AccountState.OPEN) account_ = _open(hive, worker, account_);
+        uint64 amountMicro = _pull(self, amount);
+        int64 funding = (int256(account_.funding()) + int256(uint256(amountMicro))).toInt64();
+        _accounts[hive][worker].word = account_.withFunding(funding);
+        emit Deposited(hive, worker, msg.sender, amountMicro);
+    }
+
+    function _open(uint32 hive, address worker, Account account_) private returns (Account) {
+        if (worker == address(0) || _beekeeper.hiveOf(worker) != hive) revert MeterNotInHive(worker, hive);
+        if (!_beekeeper.isActive(hive)) revert HiveNotActive(hive);
+        address owner = _beekeeper.ownerOf(worker);
+        bool reopening = account_.state() == AccountState.CLOSED;
+        if (reopening && msg.sender != owner && !account_.mayReopen()) revert ReopenNeedsOwner(worker, owner);
+        AccountExtra extra = _extras[hive][worker];
+        address payout = extra.payout();
+        if (payout == address(0)) {
+            if (owner == address(0)) revert ZeroAddress();
+            payout = owner;
+            _extras[hive][worker] = extra.withPayout(owner, 0);
+        }
+        uint256 slot = block.timestamp / SLOT_SECONDS;
+        emit AccountOpened(hive, worker, uint32(slot), payout);
+        return account_.opened(slot);
+    }
+
+    /// Pulls coins from the caller; a coin that delivers another amount is refused.
+    function _pull(Hive storage self, uint256 amount) private returns (uint64 amountMicro) {
+        amountMicro = _toMicro(self, amount);
+        if (amountMicro == 0) revert AmountNotWhole(amount, self.scale);
+        IERC20 coin = self.coin;
+        uint256 before = coin.balanceOf(address(this));
+        coin.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = coin.balanceOf(address(this)) - before;
+        if (received != amount) revert TransferShort(amount, received);
+    }
+
+    function _toMicro(Hive storage self, uint256 amount) private view returns (uint64) {
+        uint256 scale = self.scale;
+        if (amount % scale != 0) revert AmountNotWhole(amount, scale);
+        return (amount / scale).toUint64();
+    }
+
+    function _storeFeeBps(uint16 bps) private {
+        if (bps > MAX_FEE_BPS) revert FeeTooHigh(bps, MAX_FEE_BPS);
+        _feeBps = bps;
+        emit FeeBpsSet(bps);
+    }
+
+    function _rootKey(uint32 hive, uint32 slot, uint32 batch) private pure returns (uint256) {
+        return (uint256(hive) << 64) | (uint256(slot) << 32) | batch;
+    }
+
+    function _hive(uint32 hive) private view returns (Hive storage self) {
+        self = _hives[hive];
+        if (self.owner == address(0)) revert UnknownHive(hive);
+    }
+
+    function _queenFor(Hive storage self, uint256 slot) private view returns (address) {
+        return slot < self.queenFromSlot ? self.previousQueen : self.queen;
+    }
+
+    function _checkedTerms(uint32 hive, HiveTerms calldata terms) private pure returns (bytes32) {
+        if (terms.hive != hive) revert WrongHive(hive, terms.hive);
+        if (terms.maxPrice == 0 || terms.maxPowerW == 0) revert TermsUnbounded();
+        return Messages.hash(terms);
+    }
+
+    function _checkSigner(address expected, bytes32 structHash, Signature calldata signature) private view {
+        (address signer, ECDSA.RecoverError failure,) =
+            ECDSA.tryRecover(_hashTypedDataV4(structHash), signature.r, signature.vs);
+        if (failure != ECDSA.RecoverError.NoError || signer != expected) revert InvalidSignature(expected);
+    }
+}

@@ -1,0 +1,196 @@
+"""Builds the Queen from her settings and runs her tasks until one ends or she is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from drivers.clock import Clock
+from drivers.linux.broker import BrokerAddress, BrokerSession
+from drivers.linux.clock import SystemClock
+from drivers.sim.granted import GrantedClock
+from honey_edge.model.slots import slot_end_unix_s
+from honey_edge.wire.signing import Signer
+from honey_edge.wire.topics import queen_subscriptions
+from honey_edge.wire.typed_data import struct_hash
+from queen_node import connection, downlink
+from queen_node.app.accounts_view import AccountsView, build_accounts_view
+from queen_node.app.dispatch import Dispatcher, Takers
+from queen_node.app.presence import Presence
+from queen_node.app.timetable import Connection, Timetable
+from queen_node.channels.keeper import ChannelRules, Channels
+from queen_node.closing.decide import Rules
+from queen_node.closing.runner import Closer
+from queen_node.coordinator.conductor import Coordinator, RoundRules
+from queen_node.ingest.checks import StepLimit
+from queen_node.ingest.receiver import Ingest, IngestRules
+from queen_node.settings import Loaded, QueenSettings, queen_signer
+from queen_node.store import Store, books, readings
+from queen_node.store.refusals import Refusals
+
+_LOG = logging.getLogger(__name__)
+VERSION = "0.1.0"
+_GREETING_WALL_S = 60.0
+
+
+class Queen:
+    """One Hive's gateway: everything wired, nothing running yet."""
+
+    def __init__(self, loaded: Loaded, clock: Clock, store: Store, signer: Signer) -> None:
+        settings, terms = loaded.settings, loaded.terms
+        hive, domain = settings.hive.hive, loaded.domain
+        now = clock.now_unix_s
+        self._loaded, self._clock, self._store = loaded, clock, store
+        self.presence, self.refusals, self.connection = Presence(), Refusals(), Connection()
+        self.session = self._session(hive)
+        self.downlink = downlink.Downlink(self.session.publish, hive, domain, signer)
+        step = StepLimit(terms.max_power_w, settings.limits.step_margin_milliwh)
+        self.ingest = Ingest(store, IngestRules(domain, step), self.refusals, now, self.downlink.receipts)
+        self.channels = Channels(store, ChannelRules(hive, domain, signer), self.refusals, now)
+        rules = RoundRules(hive, domain, loaded.tariff, 2 * terms.max_power_w, settings.times.answer_within_s)
+        self.coordinator = Coordinator(
+            clock, store, rules, self.refusals, self.downlink.round, self.presence.online
+        )
+        takers = Takers(self.ingest, self.channels, self.coordinator, self.presence, self.refusals)
+        self.dispatcher = Dispatcher(hive, takers, settings.limits, now, self.downlink.statements)
+        self.dispatcher.enrol([worker.address for worker in loaded.workers])
+        self.meter = connection.GrantedMeter(store) if settings.meter.kind == "granted" else None
+        metered = connection.slot_energy if self.meter else connection.no_meter
+        closing_rules = Rules(terms, struct_hash(terms), loaded.tariff)
+        self.timetable = Timetable(
+            clock,
+            settings.times,
+            Closer(store, closing_rules, domain, signer, metered),
+            self.channels,
+            self.coordinator,
+            self.downlink,
+            self.session.connected,
+            self.connection,
+            self.presence.online,
+        )
+
+    def _session(self, hive: int) -> BrokerSession:
+        broker = self._loaded.settings.broker
+        address = BrokerAddress(
+            broker.host,
+            broker.port,
+            broker.client_id,
+            self._loaded.path(broker.ca_file),
+            self._loaded.path(broker.certificate_file),
+            self._loaded.path(broker.key_file),
+        )
+        will = downlink.status(hive, online=False, version=VERSION, at_unix_s=int(self._clock.now_unix_s()))
+        subscriptions = [(name, 1) for name in queen_subscriptions(hive)]
+        return BrokerSession(address, subscriptions, will, self._on_message, self._on_connected)
+
+    async def _on_message(self, topic: str, payload: bytes) -> None:
+        await self.dispatcher.on_message(topic, payload)
+
+    async def _on_connected(self) -> None:
+        """Says again all that is retained, her own status last: it makes the Workers resend."""
+        self.connection.down()
+        hive, now = self._loaded.settings.hive.hive, self._clock.now_unix_s()
+        await self.downlink.receipts(self.ingest.newest)
+        with self._store.begin() as tx:
+            last = books.last_closed(tx)
+        if last is not None:
+            await self.downlink.slot_totals(last.message)
+        await self.downlink.statements(self.channels.issue_due())
+        await self.downlink.statements(self.channels.newest())
+        online = downlink.status(hive, online=True, version=VERSION, at_unix_s=int(now))
+        if await self.downlink.send(online):
+            self.connection.up(now)
+
+    async def farewell(self) -> None:
+        """Tells the Workers that she leaves on purpose."""
+        hive, now = self._loaded.settings.hive.hive, int(self._clock.now_unix_s())
+        await self.downlink.send(downlink.status(hive, online=False, version=VERSION, at_unix_s=now))
+
+    def report(self) -> Mapping[str, Any]:
+        """What a granted instant is answered with."""
+        with self._store.begin() as tx:
+            return {
+                "closed_slots": books.closed_counted(tx),
+                "rounds": books.broadcasts_counted(tx),
+                "unsigned": books.unanswered_counted(tx),
+            }
+
+    def on_grant(self, order: Mapping[str, Any]) -> None:
+        """Takes what comes with granted time."""
+        if self.meter is not None:
+            self.meter.on_grant(order)
+
+
+async def run(loaded: Loaded) -> None:
+    """Runs the Queen until SIGTERM or SIGINT; a task that ends otherwise ends her."""
+    settings = loaded.settings
+    store = Store(loaded.store_url())
+    try:
+        granted = GrantedClock(_start_unix_s(settings, store)) if settings.clock.kind == "granted" else None
+        clock: Clock = granted or SystemClock()
+        accounts = build_accounts_view(loaded, store, clock)
+        await accounts.refresh()
+        queen = Queen(loaded, clock, store, queen_signer(loaded))
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        _LOG.info("queen_starts hive=%d workers=%d version=%s", settings.hive.hive, len(loaded.workers), VERSION)
+        await _tasks(queen, clock, granted, accounts, stop, settings.clock.grant_socket)
+        _LOG.info("queen_stopped hive=%d", settings.hive.hive)
+    finally:
+        store.close()
+
+
+def _start_unix_s(settings: QueenSettings, store: Store) -> float:
+    """Where granted time starts: never before what was already stored, so that a restart does not live it again."""
+    with store.begin() as tx:
+        stored = [row.reading.slot for row in readings.newest_readings(tx).values()]
+    return max([settings.clock.start_unix_s, *(slot_end_unix_s(slot) for slot in stored)])
+
+
+async def _tasks(
+    queen: Queen,
+    clock: Clock,
+    granted: GrantedClock | None,
+    accounts: AccountsView,
+    stop: asyncio.Event,
+    grant_socket: str,
+) -> None:
+    """The task group; `stop` ends it."""
+    async with asyncio.TaskGroup() as group:
+        start_up = contextlib.ExitStack()
+        start_up.enter_context(clock.hold("start-up"))
+        tasks = [
+            group.create_task(queen.session.run(), name="broker"),
+            group.create_task(queen.ingest.run(), name="ingest"),
+            group.create_task(queen.timetable.close_slots(), name="closing"),
+            group.create_task(queen.timetable.coordinate(), name="coordination"),
+            group.create_task(accounts.run(), name="accounts"),
+        ]
+        if granted is not None:
+            serving = granted.serve("queen", grant_socket, queen.report, queen.on_grant)
+            tasks.append(group.create_task(_until_closed(serving, stop), name="granted-time"))
+        tasks.append(group.create_task(_release(queen, start_up), name="start-up"))
+        await stop.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await queen.farewell()
+        for task in tasks:
+            task.cancel()
+
+
+async def _until_closed(serving: Any, stop: asyncio.Event) -> None:
+    """Granted time ends the daemon when its source closes."""
+    await serving
+    stop.set()
+
+
+async def _release(queen: Queen, start_up: contextlib.ExitStack) -> None:
+    """Lets granted time move once the Queen has been heard, or after a wall-clock limit without a broker."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GREETING_WALL_S):
+            await queen.connection.connected.wait()
+    start_up.close()

@@ -1,0 +1,114 @@
+"""What time drives: closing slots, and coordinating the next ones.
+
+A slot closes `close_after_s` after its end; after an outage of the Queen or the broker, that long after the
+connection is back, so that readings kept by the Workers arrive first.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drivers.clock import Clock
+from honey_edge.model.slots import SLOT_S, slot_at, slot_end_unix_s, slot_start_unix_s
+from queen_node.channels.keeper import Channels
+from queen_node.closing.runner import Closer
+from queen_node.coordinator.conductor import Coordinator
+from queen_node.downlink import Downlink
+from queen_node.settings import TimesSection
+
+_LOG = logging.getLogger(__name__)
+
+
+class Connection:
+    """Whether the broker is there, and since when (Clock time)."""
+
+    def __init__(self) -> None:
+        self.connected = asyncio.Event()
+        self.since_unix_s = 0.0
+
+    def up(self, now_unix_s: float) -> None:
+        """The broker is there and has been told everything."""
+        self.since_unix_s = now_unix_s
+        self.connected.set()
+
+    def down(self) -> None:
+        """The broker is away, or not told yet."""
+        self.connected.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The Queen's time-driven tasks."""
+
+    clock: Clock
+    times: TimesSection
+    closer: Closer
+    channels: Channels
+    coordinator: Coordinator
+    downlink: Downlink
+    session_connected: asyncio.Event
+    connection: Connection
+    online: Callable[[], set[str]]
+
+    async def close_slots(self) -> None:
+        """Closes every slot in order, for ever."""
+        while True:
+            slot = self.closer.next_slot()
+            now = self.clock.now_unix_s()
+            if slot is None:
+                await self.clock.sleep_until(slot_end_unix_s(slot_at(now)) + self.times.close_after_s)
+                continue
+            await self.clock.sleep_until(slot_end_unix_s(slot) + self.times.close_after_s)
+            await self._until_heard(slot)
+            await self._close(slot)
+
+    async def _until_heard(self, slot: int) -> None:
+        """Waits for the broker, and after an outage for what the Workers kept meanwhile."""
+        while True:
+            if not self.session_connected.is_set():
+                self.connection.down()
+            if not self.connection.connected.is_set():
+                _LOG.warning("closing_waits slot=%d reason=broker_away", slot)
+                with self.clock.hold("broker"):
+                    await self.connection.connected.wait()
+            due = self.connection.since_unix_s + self.times.close_after_s
+            if self.clock.now_unix_s() >= due:
+                return
+            await self.clock.sleep_until(due)
+
+    async def _close(self, slot: int) -> None:
+        closed = self.closer.close(slot)
+        totals, money = closed.totals, closed.money
+        _LOG.info(
+            "slot_closed slot=%d present=%d missing=%d bought=%d sold=%d pcc=%d price=%d "
+            "surplus_pico=%d reserve_pico=%d",
+            slot, totals.present, totals.missing, totals.bought, totals.sold, totals.pcc, totals.price,
+            money.surplus, totals.reserve,
+        )  # fmt: skip
+        await self.downlink.slot_totals(closed.message)
+        await self.downlink.statements(self.channels.issue_due())
+        now = self.clock.now_unix_s()
+        if slot_end_unix_s(slot + 1) + self.times.close_after_s > now:
+            await self._countersigned(now + self.times.countersigned_after_s - self.times.close_after_s)
+
+    async def _countersigned(self, until_unix_s: float) -> None:
+        """Waits until no online Worker owes an answer."""
+        while self.channels.outstanding(self.online()):
+            self.channels.answered.clear()
+            if not await self.clock.wait_for(self.channels.answered, until_unix_s):
+                late = sorted(self.channels.outstanding(self.online()))
+                _LOG.warning("countersignature_missing workers=%s", ",".join(late))
+                return
+
+    async def coordinate(self) -> None:
+        """A round in every slot, for the 96 slots after it."""
+        times = self.times
+        while True:
+            now = self.clock.now_unix_s()
+            start = slot_start_unix_s(slot_at(now))
+            if now >= start + times.coordinate_after_s:
+                start += SLOT_S
+            await self.clock.sleep_until(start + times.coordinate_after_s)
+            if self.session_connected.is_set():
+                await self.coordinator.coordinate(slot_at(start) + 1, start + times.coordinate_until_s)

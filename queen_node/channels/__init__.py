@@ -1,0 +1,1 @@
+"""Payment channels: Statements drafted in `statement`, issued and answered in `keeper`."""

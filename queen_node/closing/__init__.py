@@ -1,0 +1,1 @@
+"""Closing a slot: pure decision in `decide`, reading and writing the store in `runner`."""

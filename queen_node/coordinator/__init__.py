@@ -1,0 +1,1 @@
+"""HONEY rounds: the conversation in `conductor`, a round's answers in `answers`."""

@@ -1,0 +1,76 @@
+"""What each error code means and what to do: the table behind `hive help CODE`. A test finds codes missing here."""
+
+_TABLE: dict[str, tuple[str, str]] = {
+    "E-HIVE": ("The root of all named errors.", "Read the message; report it if it stands alone."),
+    "E-ACCOUNT": (
+        "A reading cannot follow the last one of its account: slot or counter went back.",
+        "Look at the Worker's readings with `hive worker show`; a meter exchange needs its flag.",
+    ),
+    "E-ASSET": ("A battery, profile, tariff or limit that no schedule can be built from.", "Correct the field named."),
+    "E-CASE": ("A case document does not follow the schema.", "Correct the field whose path the message gives."),
+    "E-CASE-FILE": ("A file of cases is missing, no JSON, or of another form.", "Compare with the oracle files."),
+    "E-CHAIN": (
+        "No node of the chain answers, or a transaction waits to be mined.",
+        "Check [chain] rpc_urls and the network; run the command again, it goes on where it stopped.",
+    ),
+    "E-CHAIN-TX": (
+        "The chain, the contract or a fee cap refused a transaction.",
+        "Read the reason; check chain id, contract, the sender's balance. Statements are never settled twice.",
+    ),
+    "E-CLEARING": ("Inputs that no slot may have, such as a sell price above the buy price.", "Correct the tariff."),
+    "E-DAY": ("A text names no UTC day, or the Hive has no chain.", "Give a day number or YYYY-MM-DD."),
+    "E-DEMO": ("The demo run asked for cannot be made.", "Change the option named."),
+    "E-DEMO-CHAIN": ("The demo's local chain does not answer or refused something.", "Read DIR/logs."),
+    "E-DEMO-CHECK": ("The demo ended and a check failed; home and check are named.", "Read DIR/report.json and logs."),
+    "E-DEMO-CHILD": ("A process of the demo ended that should go on.", "Read its log in DIR/logs."),
+    "E-DEMO-COMMAND": ("One of the operator's commands failed in the demo.", "Read the log named."),
+    "E-DEMO-FAULT": ("A fault is not one the demo knows, or names no home.", "See `hive-demo --help`."),
+    "E-DEMO-GRANT": ("A daemon did not finish an instant of simulated time.", "Read the daemon's log in DIR/logs."),
+    "E-DISAGREEMENT": (
+        "A Statement differs from the Worker's own recomputation by at least one unit.",
+        "Compare the slot and field named; the account stays frozen until `hive channel resume`.",
+    ),
+    "E-EVIDENCE": (
+        "An evidence folder does not hold: file and field are named, slot and Worker where there is one.",
+        "Do not trust these bills; fetch the folder again and compare what differs.",
+    ),
+    "E-IDENTITY": ("A text is no address or serial of the agreed form.", "40 lower-case hex digits, no 0x."),
+    "E-INFEASIBLE-HIVE": ("No schedules of the homes can meet a limit of the connection.", "Relax the limit named."),
+    "E-INFEASIBLE-HOME": ("A home's battery cannot obey its own limits.", "Correct the state of charge."),
+    "E-JOURNAL": ("A Worker's journal cannot be opened or lacks what it must hold.", "Check card and permissions."),
+    "E-KEY-FILE": ("A key file is missing, readable by others, or holds no secret.", "chmod 600; 64 hex digits."),
+    "E-MARKET": ("The market's computation failed.", "Read the message; settlement does not depend on it."),
+    "E-MESSAGE": ("A message was refused.", "See the reason with `hive worker show`."),
+    "E-MESSAGE-FORM": ("A message is no JSON, or a field is missing, unknown or of a wrong type.", "Check the sender."),
+    "E-MESSAGE-SIZE": ("A message is longer than its kind may be.", "Check the sender."),
+    "E-MESSAGE-VERSION": ("A message is of a version not spoken here.", "Update the older side."),
+    "E-NOT-CONFIRMED": ("A command that changes money was not confirmed.", "Type what is asked, or use --confirm."),
+    "E-NOT-FOUND": ("What was asked for is not there.", "`hive worker list`, `hive status`."),
+    "E-PLAN-REJECTED": ("A solver's answer failed the check of its residuals.", "The last plan stays in force."),
+    "E-RANGE": ("A number lies outside what its field can hold.", "Correct the value named."),
+    "E-RECEIPT": ("A Receipt is not the Queen's, or for another reading.", "Check queen_address in the settings."),
+    "E-ROUND": ("A message of a coordination round does not fit the round.", "It was dropped; nothing to do."),
+    "E-SETTINGS": (
+        "A settings file, or one it names, is refused; the message starts with file and line.",
+        "Correct the key named; `hive-queen check` tries again.",
+    ),
+    "E-SIGNATURE": ("A signature is malformed, has a high s, or is of another key.", "Check the sender's key."),
+    "E-START": ("A file that a Worker's settings name cannot be used.", "Correct the path or the file."),
+    "E-STATEMENT-FOREIGN": ("A Statement is not for this Worker or not from the Queen.", "It gets no answer."),
+    "E-STATEMENT-LINES": ("The arrays of a statement message differ in length.", "Check the Queen's version."),
+    "E-STORE": ("The Queen's database cannot be opened or has another schema.", "Check [store] url; start hive-queen."),
+    "E-TARIFF": ("A tariff file is refused; field and slot are named.", "Where sell is above buy write sell = buy."),
+    "E-TERMS": ("A terms file is malformed, unsigned, or for another tariff.", "Fetch the signed terms again."),
+    "E-TOPIC": ("A topic is not one of Hive's.", "Check the client that published it."),
+}
+
+
+def explain(code: str) -> dict[str, str] | None:
+    """Meaning and next step of a code, or None."""
+    found = _TABLE.get(code.upper())
+    return None if found is None else {"meaning": found[0], "next": found[1]}
+
+
+def codes() -> list[str]:
+    """All codes that are explained."""
+    return sorted(_TABLE)

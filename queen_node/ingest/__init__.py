@@ -1,0 +1,1 @@
+"""Readings: checked one by one in `checks`, kept in groups by `receiver`."""

@@ -1,0 +1,41 @@
+"""Every error a person can meet is explained by `hive help CODE`."""
+
+import importlib
+import pkgutil
+
+import honey_edge
+import provisioning
+import queen_node
+import worker_node
+from honey_edge.model.errors import HiveError
+from queen_node.help_codes import codes, explain
+
+
+def all_errors(root=HiveError):
+    for child in root.__subclasses__():
+        yield child
+        yield from all_errors(child)
+
+
+def import_everything():
+    for package in (honey_edge, queen_node, worker_node, provisioning):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+def test_every_code_is_explained_and_every_explanation_has_an_error():
+    import_everything()
+    product = {e.code for e in all_errors() if e.__module__.split(".")[0] in
+               ("honey_edge", "queen_node", "worker_node", "provisioning")}
+    assert sorted(product - set(codes())) == []
+    assert sorted(set(codes()) - product - {"E-HIVE"}) == []
+
+
+def test_explanations_say_what_and_what_next_in_any_case():
+    for code in codes():
+        told = explain(code.lower())
+        assert told
+        assert told["meaning"].endswith(".")
+        assert told["next"].endswith(".")
+    assert explain("E-NOTHING") is None

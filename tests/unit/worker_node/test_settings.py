@@ -1,0 +1,89 @@
+"""Settings errors say where they are and what is known; the command line says it with an exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from honey_edge.model.options import SettingsError
+from tests.unit.worker_node.world import WORKER, write_settings
+from worker_node.cli import main
+from worker_node.settings import KeyFileError, load_settings, read_secret
+
+
+def test_a_complete_file_is_read_with_defaults(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path))
+    assert settings.meter.sample_every_s == 5
+    assert settings.meter.fuse_w == 69_000
+    assert settings.web is None
+    assert settings.battery is not None
+    assert settings.path("device.key") == tmp_path / "device.key"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("sample_every_s", "sample_evry_s", r"worker\.toml:17: .*sample_evry_s.*nearest known key: sample_every_s"),
+        ("[broker]", "[brokr]", r"unknown key brokr.*nearest known key: broker"),
+        ("sample_every_s = 5", "sample_every_s = 50", r":17: sample_every_s = 50 is above 5"),
+        ("sample_every_s = 5", 'sample_every_s = "5"', r":17: .*expected int"),
+        ('"sim:house"', '"sim:hose"', r":16: .*nearest: sim:house"),
+        ('kind = "granted"', 'kind = "grant"', r"nearest: granted"),
+        ("hive = 7\n", "", r"hive in \[worker\] is missing"),
+        ('serial = "HV-1"', 'serial = "HV 1"', r"not a serial"),
+        ("hive = 7", "hive =", r"worker\.toml: "),
+        ('profile = "ca01"', 'profile = ""', r"profile is missing"),
+    ],
+)
+def test_errors_name_file_line_key_and_nearest_key(tmp_path: Path, old: str, new: str, wanted: str) -> None:
+    with pytest.raises(SettingsError, match=wanted):
+        load_settings(write_settings(tmp_path, {old: new}))
+
+
+def test_the_configuration_does_not_depend_on_ports_but_on_calibration(tmp_path: Path) -> None:
+    plain = load_settings(write_settings(tmp_path)).configuration()
+    assert load_settings(write_settings(tmp_path, {"[meter]": "[meter]\nport = 1502"})).configuration() == plain
+    changed = write_settings(tmp_path, {"[meter]": "[meter]\nu_gain = [32769, 32768, 32768]"})
+    assert load_settings(changed).configuration() != plain
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("11" * 32)
+    key.chmod(0o644)
+    with pytest.raises(KeyFileError, match="others may read"):
+        read_secret(key)
+    key.chmod(0o600)
+    assert read_secret(key) == b"\x11" * 32
+    key.write_text("11" * 31)
+    with pytest.raises(KeyFileError, match="64 hex digits"):
+        read_secret(key)
+
+
+def test_check_prints_settings_without_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_settings(tmp_path)
+    assert main(["check", "--config", str(file), "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown)["address"] == WORKER.address.hex()
+    assert (tmp_path / "device.key").read_text() not in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"[meter]": "[metr]"}, 2, "nearest known key: meter"),
+        ({'"device.key"': '"nowhere.key"'}, 1, "E-KEY-FILE"),
+        ({'"tariff.json"': '"terms.json"'}, 1, "E-TERMS"),
+        ({"chain_id = 31337": "chain_id = 1"}, 1, "E-TERMS"),
+    ],
+)
+def test_check_ends_with_a_code_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str], code: int, said: str
+) -> None:
+    assert main(["check", "--config", str(write_settings(tmp_path, changes))]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_show_says_that_there_is_no_journal_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--config", str(write_settings(tmp_path))]) == 1
+    assert "no journal yet" in capsys.readouterr().err

@@ -1,0 +1,214 @@
+"""Recomputes each Statement from SlotTotals, the journal, the terms and the funding told; countersigns or objects.
+
+Nothing else goes in (chain-design section 3, "What a Worker checks before signing"). An answer is in the journal
+before anybody may send it, and a repeated Statement gets the stored answer.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from honey_edge.billing.account import ALONE, Booking, Counters, Position, book_alone, statement_net_micro
+from honey_edge.billing.clearing import FULL_REPUTATION, shared_locally, tariff_cost_pico
+from honey_edge.model.ids import address_text
+from honey_edge.wire.codec import decode, encode
+from honey_edge.wire.messages import CountersignMessage
+from honey_edge.wire.recompute import (
+    FUNDS,
+    POOL,
+    SLOT,
+    Agreement,
+    Disagreement,
+    Ledger,
+    recompute_statement,
+)
+from honey_edge.wire.signing import Signer, signed_by
+from honey_edge.wire.statement_message import LinesError, StatementLine, StatementMessage
+from honey_edge.wire.structs import Objection, Statement
+from honey_edge.wire.typed_data import digest
+from worker_node.journal import Answered, Booked, Journal, JournalThread, SignedReading
+
+_LOG = logging.getLogger(__name__)
+
+
+class ForeignStatement(LinesError):
+    """A statement message that is not for this Worker or not from the Queen; it gets no answer."""
+
+    code = "E-STATEMENT-FOREIGN"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to send for a Statement: the encoded countersignature or objection, or None for one that is ignored."""
+
+    payload: bytes | None
+    reason: int
+    detail: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """The account for the page: the newest told figures and the newest refusal."""
+
+    ledger: Ledger | None
+    agreed: StatementMessage | None
+    told: StatementMessage | None
+    refused: Answered | None
+    agreed_count: int
+    saved_pico: int
+
+
+class Account:
+    """Answers Statements of one Worker."""
+
+    def __init__(
+        self, agreement: Agreement, signer: Signer, journal: JournalThread, now_unix_s: Callable[[], float],
+        opening_slot: int = 0,
+    ) -> None:
+        self._agreement = agreement
+        self._signer = signer
+        self._journal = journal
+        self._now_unix_s = now_unix_s
+        self._opening_slot = opening_slot
+
+    async def answer(self, payload: bytes) -> Outcome:
+        """The answer to a statement message, persisted; MessageError or ForeignStatement for one to refuse."""
+        message = decode(StatementMessage, payload)
+        statement = message.signed()
+        hashed = self._genuine(message, statement)
+        return await self._journal.call(lambda journal: self._answer(journal, message, statement, hashed, payload))
+
+    def _genuine(self, message: StatementMessage, statement: Statement) -> bytes:
+        """The Statement's digest; ForeignStatement unless the Queen signed it for this Worker."""
+        hashed = digest(self._agreement.domain, statement)
+        if statement.worker != self._signer.address:
+            raise ForeignStatement(f"a statement for {address_text(statement.worker)} came here")
+        if not signed_by(self._agreement.queen, hashed, bytes.fromhex(message.signature)):
+            raise ForeignStatement(f"the statement of slot {statement.slot} is not signed by the Queen")
+        return hashed
+
+    def _answer(
+        self, journal: Journal, message: StatementMessage, statement: Statement, hashed: bytes, payload: bytes
+    ) -> Outcome:
+        known = journal.answer_of(statement.slot)
+        if known is not None and known.digest == hashed:
+            return Outcome(known.answer, known.reason, known.detail, fresh=False)
+        ledger = journal.ledger()
+        if ledger is not None and statement.slot < ledger.statement_slot:
+            return Outcome(None, SLOT, f"slot {statement.slot} is older than the last agreed one", fresh=False)
+        try:
+            if known is not None:
+                raise Disagreement(SLOT, "slot", statement.slot, "was answered already for another Statement")
+            agreed, booked = self._recompute(journal, ledger, message, statement)
+        except (Disagreement, LinesError) as error:
+            reason = error.reason if isinstance(error, Disagreement) else SLOT
+            return self._object(journal, statement, hashed, payload, reason, str(error))
+        answer = self._signed(statement, hashed, statement.net, 0, hashed)
+        kept = Answered(statement.slot, hashed, 0, payload, answer, "", int(self._now_unix_s()))
+        journal.put_answer(kept, agreed, booked)
+        _LOG.info("statement_countersigned slot=%d net_micro=%d lines=%d", statement.slot, statement.net, len(booked))
+        return Outcome(answer, 0, "", fresh=True)
+
+    def _recompute(
+        self, journal: Journal, ledger: Ledger | None, message: StatementMessage, statement: Statement
+    ) -> tuple[Ledger, list[Booked]]:
+        lines = message.lines()
+        if statement.net > message.funding_micro:
+            raise Disagreement(
+                FUNDS, "net", statement.slot, f"{statement.net} is above the funding told, {message.funding_micro}"
+            )
+        if message.pool_micro < message.pending_micro:
+            raise Disagreement(
+                POOL, "pool", statement.slot, f"{message.pool_micro} does not cover requests of {message.pending_micro}"
+            )
+        before = ledger or self._baseline(journal, statement, lines)
+        readings = [one.reading for one in journal.readings_after(before.position.slot, len(lines))]
+        agreed, bookings = recompute_statement(
+            self._agreement, before, readings, lines, statement, message.funding_micro, FULL_REPUTATION
+        )
+        return agreed, self._booked(before.position, bookings, lines, statement.slot)
+
+    def _baseline(self, journal: Journal, statement: Statement, lines: Sequence[StatementLine]) -> Ledger:
+        """Where the account begins: the reading at its opening, else the first after it (chain-design section 3).
+
+        Without a told opening slot the first line's reading is the first to be paid, the one before it the baseline.
+        """
+        first: SignedReading | None = None
+        if self._opening_slot:
+            first = journal.first_reading_from(self._opening_slot)
+        elif lines:
+            first = journal.last_reading_before(lines[0].totals.slot)
+        if first is None:
+            raise Disagreement(SLOT, "lines", statement.slot, "no reading of this Worker comes before the first line")
+        at = first.reading
+        return Ledger(Position(at.slot, at.imported, at.exported, 0), at.slot)
+
+    def _booked(
+        self, before: Position, bookings: Sequence[Booking], lines: Sequence[StatementLine], slot: int
+    ) -> list[Booked]:
+        rows = []
+        for booking, line in zip(bookings, lines, strict=True):
+            totals, at = line.totals, booking.position
+            if at.slot - before.slot == 1:
+                own = tariff_cost_pico(booking.energy_milliwh, *self._agreement.tariff.prices(at.slot))
+            else:
+                counters = Counters(at.slot, at.imported, at.exported)
+                own = book_alone(before, counters, self._agreement.tariff).amount_pico
+            pooled = line.kind != ALONE
+            local = shared_locally(booking.energy_milliwh, totals.bought, totals.sold) if pooled else 0
+            rows.append(
+                Booked(
+                    at.slot, booking.kind, booking.energy_milliwh, booking.amount_pico, own, local, totals.price, slot
+                )
+            )
+            before = at
+        return rows
+
+    def _object(
+        self, journal: Journal, statement: Statement, hashed: bytes, payload: bytes, reason: int, detail: str
+    ) -> Outcome:
+        ledger = journal.ledger()
+        net = 0
+        if ledger is not None:
+            net = statement_net_micro(ledger.position.net_pico, decode(StatementMessage, payload).funding_micro)
+        objection = Objection(hashed, net, reason)
+        answer = self._signed(statement, hashed, net, reason, digest(self._agreement.domain, objection))
+        kept = Answered(statement.slot, hashed, reason, payload, answer, detail, int(self._now_unix_s()))
+        if journal.answer_of(statement.slot) is None:
+            journal.put_answer(kept, None)
+        _LOG.error("statement_refused slot=%d reason=%d detail=%r", statement.slot, reason, detail)
+        return Outcome(answer, reason, detail, fresh=True)
+
+    def _signed(self, statement: Statement, hashed: bytes, net: int, reason: int, to_sign: bytes) -> bytes:
+        return encode(
+            CountersignMessage(
+                worker=address_text(self._signer.address),
+                slot=statement.slot,
+                statement=hashed.hex(),
+                net_micro=net,
+                reason=reason,
+                signature=self._signer.sign(to_sign).hex(),
+            )
+        )
+
+    async def newest_answer(self) -> bytes | None:
+        """The answer to the newest Statement, to be sent again after a reconnect."""
+        last = await self._journal.call(lambda journal: journal.last_answer())
+        return last.answer if last else None
+
+    async def view(self) -> AccountView:
+        """The account for the page."""
+        return await self._journal.call(_view)
+
+
+def _view(journal: Journal) -> AccountView:
+    agreed, last = journal.last_answer(agreed_only=True), journal.last_answer()
+    return AccountView(
+        ledger=journal.ledger(),
+        agreed=decode(StatementMessage, agreed.message) if agreed else None,
+        told=decode(StatementMessage, last.message) if last else None,
+        refused=last if last is not None and last.reason else None,
+        agreed_count=journal.agreed_count(),
+        saved_pico=journal.saved_pico(),
+    )

@@ -1,0 +1,216 @@
+"""Meter and battery as the settings name them: real ones behind Linux' buses, or a simulated home.
+
+The only place of the Worker that knows which drivers exist; each is imported when it is configured.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from honey_edge.model.options import SettingsError
+from honey_edge.model.units import MILLIWH_PER_KWH, NANOWH_PER_MILLIWH
+from worker_node.metering.checkpoint import Found
+from worker_node.metering.meter import BatteryDriver, BatteryLook, MeterDriver
+from worker_node.settings import MeterSection, WorkerSettings
+
+if TYPE_CHECKING:
+    from drivers.chips.atm90e32as_settings import Atm90e32asSettings
+    from drivers.sim.house_battery import BatterySpec
+    from drivers.sim.house_bench import SimulatedMeter
+
+_MICROJOULE_PER_MILLIWH = 3_600_000
+_FLOAT32_BITS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the simulation knows, in nano-watt-hours: the house's energy, what its meter should show, its step."""
+
+    house_import_nanowh: int
+    house_export_nanowh: int
+    meter_import_nanowh: int
+    meter_export_nanowh: int
+    meter_step_nanowh: int
+
+
+@dataclass(slots=True)
+class HomeHardware:
+    """Devices of one home; `truth` tells what a simulated house and its meter know, None for real devices."""
+
+    meter: MeterDriver
+    battery: BatteryDriver | None
+    truth: Callable[[], Truth] | None
+    closing: AbstractContextManager[object]
+
+    def advance(self, unix_s: float) -> None:
+        """Real devices live by themselves, simulated ones by the granted clock at every access."""
+
+    def close(self) -> None:
+        """Gives buses, files and servers back."""
+        self.closing.__exit__(None, None, None)
+
+
+def open_hardware(settings: WorkerSettings, now_unix_s: Callable[[], float], found: Found | None) -> HomeHardware:
+    """Opens meter and battery; `found` tells absolute meters what they showed last. Raises DriverError."""
+    last_valid = _last_valid(found, now_unix_s())
+    if settings.sim.profile:
+        return _simulated(settings, now_unix_s, last_valid)
+    bus, _, part = settings.meter.kind.partition(":")
+    if bus == "spi":
+        return _chip(settings.meter)
+    return _modbus(settings.meter, bus, part.upper(), last_valid)
+
+
+def _last_valid(found: Found | None, now_unix_s: float) -> tuple[int, int, int] | None:
+    if found is None or found.record.raw_import_nanowh is None or found.record.raw_export_nanowh is None:
+        return None
+    record = found.record
+    age_ms = max(0, round((now_unix_s - record.at_unix_s) * 1000))
+    raw = (found.record.raw_import_nanowh, found.record.raw_export_nanowh)
+    return raw[0] // NANOWH_PER_MILLIWH, raw[1] // NANOWH_PER_MILLIWH, age_ms
+
+
+def chip_settings(meter: MeterSection) -> "Atm90e32asSettings":
+    """The chip's settings with the calibration of the settings file. Raises ValueOutOfRange."""
+    from drivers.chips.atm90e32as_settings import UNITY, make_settings
+
+    calibration = tuple(
+        UNITY._replace(
+            u_gain=meter.u_gain[k], i_gain=meter.i_gain[k], pq_gain=meter.pq_gain[k], phi=meter.phi[k]
+        )
+        for k in range(3)
+    )
+    return make_settings(
+        meter_constant=meter.meter_constant,
+        line_frequency_hz=meter.line_frequency_hz,
+        fuse_limit_w=meter.fuse_w,
+        calibration=calibration,
+        phase_map=cast(tuple[int, int, int], meter.phase_map),
+        reversed_phases=cast(tuple[bool, bool, bool], meter.reversed_phases),
+        max_gap_ms=1000 * meter.sample_every_s + 4000,
+    )
+
+
+def _chip(meter: MeterSection) -> HomeHardware:
+    from drivers.chips.atm90e32as import Atm90e32as
+    from drivers.linux import SystemClock
+    from drivers.linux.spi import open_spi
+
+    stack = ExitStack()
+    bus = open_spi(f"/dev/spidev{meter.spi_bus}.{meter.spi_device}", meter.spi_hz)
+    stack.callback(bus.close)
+    return HomeHardware(Atm90e32as(bus, SystemClock(), chip_settings(meter)), None, None, stack)
+
+
+def _modbus(meter: MeterSection, bus: str, model: str, last_valid: tuple[int, int, int] | None) -> HomeHardware:
+    from drivers.linux import SystemClock
+    from drivers.linux.modbus import SerialLine, open_serial, open_tcp
+    from drivers.modbus.eastron import EastronMeter
+
+    if bus == "modbus-tcp":
+        device = open_tcp(meter.host, meter.port, device_id=meter.unit)
+    else:
+        parity = cast(Literal["N", "E", "O"], meter.parity)
+        device = open_serial(SerialLine(meter.serial_port, meter.baud, parity), device_id=meter.unit)
+    driver = EastronMeter(device, SystemClock(), model, meter.fuse_w, last_valid=last_valid)
+    return HomeHardware(driver, None, None, device)
+
+
+def _faults(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    faults = []
+    for text in texts:
+        kind, _, at = text.partition("@")
+        if not at.isdigit():
+            raise SettingsError(f"[sim]: fault {text!r} is not of the form kind@unix_s")
+        faults.append((kind, int(at) * 1000))
+    return tuple(faults)
+
+
+class _SimulatedBattery:
+    """The simulated home's battery, as the meter thread wants it."""
+
+    def __init__(self, bench: "SimulatedMeter") -> None:
+        self._bench = bench
+
+    def set_power_w(self, power_w: int) -> None:
+        """Sets the power from now on; charging is positive."""
+        if self._bench.battery is not None:
+            self._bench.battery.set_power_w(power_w)
+
+    def look(self) -> BatteryLook:
+        """How the battery is now."""
+        truth, battery = self._bench.truth(), self._bench.battery
+        moved = (truth.charged_microjoule - truth.discharged_microjoule) // _MICROJOULE_PER_MILLIWH
+        if battery is None:
+            return BatteryLook(0.0, 0, moved)
+        return BatteryLook(battery.power_w(), battery.state_of_charge_milliwh(), moved)
+
+
+def _battery_spec(settings: WorkerSettings) -> "BatterySpec":
+    from drivers.sim.house_battery import NO_BATTERY, BatterySpec
+
+    own = settings.battery
+    if own is None:
+        return NO_BATTERY
+    capacity = own.capacity_wh * 1000
+    return BatterySpec(
+        capacity, own.charge_w, own.discharge_w, own.charge_permille, own.discharge_permille, capacity // 2
+    )
+
+
+def _simulated(
+    settings: WorkerSettings, now_unix_s: Callable[[], float], last_valid: tuple[int, int, int] | None
+) -> HomeHardware:
+    from drivers.sim.house import SINGLE_PHASE
+    from drivers.sim.house_bench import BenchSettings, SimulatedMeter
+    from drivers.sim.profile import DEMO_DAY_UNIX_S, load_profile
+
+    sim, meter = settings.sim, settings.meter
+    profile = load_profile(sim.profile, sim.day_unix_s or DEMO_DAY_UNIX_S, sim.days)
+    kind = "spi:atm90e32as" if meter.kind == "sim:house" else meter.kind
+    house = profile.house_spec(_battery_spec(settings))
+    if kind[-6:] in ("sdm120", "sdm230"):
+        house = replace(house, load_shares=SINGLE_PHASE, inverter_shares=SINGLE_PHASE)
+    file = settings.path(sim.house_file) if sim.house_file else settings.path(settings.worker.state_dir) / "house.bin"
+    bench = SimulatedMeter(
+        BenchSettings(
+            house=house,
+            meter=kind,
+            house_file=Path(file),
+            fuse_limit_w=meter.fuse_w,
+            meter_constant=meter.meter_constant,
+            seed=sim.seed,
+            faults=_faults(sim.faults),
+            last_valid=last_valid,
+            chip_settings=chip_settings(meter),
+        ),
+        lambda: int(now_unix_s() * 1000),
+    )
+    stack = ExitStack()
+    stack.enter_context(bench)
+    battery = _SimulatedBattery(bench) if bench.battery is not None else None
+    return HomeHardware(bench.driver, battery, lambda: _truth(bench), stack)
+
+
+def _truth(bench: "SimulatedMeter") -> Truth:
+    metered, state, settings = bench.metered(), bench.truth(), bench.settings
+    step, before = metered.count_nanowh, (0, 0)
+    if bench.sdm is not None:
+        before = (settings.start_import_milliwh, settings.start_export_milliwh)
+        step = _float32_step_nanowh(max(metered.import_milliwh, metered.export_milliwh))
+    return Truth(
+        house_import_nanowh=before[0] * NANOWH_PER_MILLIWH + state.import_microjoule * 10 // 36,
+        house_export_nanowh=before[1] * NANOWH_PER_MILLIWH + state.export_microjoule * 10 // 36,
+        meter_import_nanowh=metered.import_counts * metered.count_nanowh,
+        meter_export_nanowh=metered.export_counts * metered.count_nanowh,
+        meter_step_nanowh=step,
+    )
+
+
+def _float32_step_nanowh(milliwh: int) -> int:
+    """Distance between neighbouring float32 kilowatt-hours at a counter's value, rounded up."""
+    exponent = math.frexp(milliwh / MILLIWH_PER_KWH)[1] - _FLOAT32_BITS
+    return math.ceil(2.0**exponent * MILLIWH_PER_KWH * NANOWH_PER_MILLIWH)

@@ -1,0 +1,142 @@
+"""What the daemon is made of, built from settings before anything runs; errors here stop the start."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from drivers.clock import Clock
+from honey_edge.billing.tariff import Tariff, parse_tariff
+from honey_edge.model.errors import HiveError
+from honey_edge.model.ids import address_bytes, address_text
+from honey_edge.wire.recompute import Agreement
+from honey_edge.wire.signing import KeySigner, Signer
+from honey_edge.wire.terms_file import Signers, parse_terms
+from honey_edge.wire.typed_data import Domain
+from worker_node import state
+from worker_node.agent.battery import BatteryModel
+from worker_node.metering.checkpoint import Checkpoint
+from worker_node.settings import BatterySection, WorkerSettings, read_secret
+
+JOURNAL_FILE = "journal.sqlite"
+
+
+class StartError(HiveError):
+    """A file that the settings name cannot be used."""
+
+    code = "E-START"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The device key, and what the home accepted."""
+
+    signer: Signer
+    agreement: Agreement
+
+    @property
+    def address(self) -> str:
+        """The Worker's address, 40 hex digits."""
+        return address_text(self.signer.address)
+
+    @property
+    def tariff(self) -> Tariff:
+        """The home's own tariff."""
+        return self.agreement.tariff
+
+
+def read_identity(settings: WorkerSettings) -> Identity:
+    """Key, tariff and terms; HiveError names the file that is refused."""
+    own = settings.worker
+    signer = KeySigner(read_secret(settings.path(own.key_file)))
+    domain = Domain(own.chain_id, address_bytes(own.contract))
+    queen, owner = address_bytes(own.queen_address), address_bytes(own.owner_address)
+    tariff_data = _read(settings.path(own.tariff_file))
+    terms = parse_terms(_read(settings.path(own.terms_file)), domain, Signers(queen, owner), tariff_data)
+    if terms.hive != own.hive:
+        raise StartError(f"{own.terms_file}: the terms are those of Hive {terms.hive}, settings say {own.hive}")
+    return Identity(signer, Agreement(domain, queen, own.hive, terms, parse_tariff(tariff_data)))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StartError(f"{file}: cannot be read: {error}", next_step="correct the path in the settings") from error
+
+
+def open_checkpoint(settings: WorkerSettings) -> Checkpoint:
+    """The checkpoint in the folders of the settings, which are made when missing. Raises StartError."""
+    folders = [settings.path(settings.worker.runtime_dir), settings.path(settings.worker.state_dir)]
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(f"{folder}: cannot be made: {error}", next_step="check its owner and the disk") from error
+    return Checkpoint(folders[0], folders[1])
+
+
+def make_clock(settings: WorkerSettings, resumed_unix_s: int) -> Clock:
+    """The clock of the settings; a granted one goes on where the last sample was taken."""
+    if settings.clock.kind == "granted":
+        from drivers.sim.granted import GrantedClock
+
+        return GrantedClock(float(max(settings.clock.start_unix_s, resumed_unix_s)))
+    from drivers.linux.clock import SystemClock
+
+    return SystemClock()
+
+
+def battery_model(section: BatterySection | None) -> BatteryModel | None:
+    """The battery of the settings, for the agent."""
+    if section is None:
+        return None
+    capacity = section.capacity_wh * 1000
+    return BatteryModel(
+        capacity_milliwh=capacity,
+        min_milliwh=capacity * section.min_permille // 1000,
+        max_milliwh=capacity * section.max_permille // 1000,
+        end_min_milliwh=capacity * section.end_min_permille // 1000,
+        charge_w=section.charge_w,
+        discharge_w=section.discharge_w,
+        charge_permille=section.charge_permille,
+        discharge_permille=section.discharge_permille,
+        wear_micro_per_kwh=section.wear_micro_per_kwh,
+    )
+
+
+def software_version() -> str:
+    """The distribution's version, "0" where the code runs without being installed."""
+    try:
+        return version("hive-energy")
+    except PackageNotFoundError:
+        return "0"
+
+
+def first_state(settings: WorkerSettings, who: Identity, clock: Clock) -> state.State:
+    """The snapshot before the first sample."""
+    own, battery = settings.worker, settings.battery
+    home = state.Home(
+        name=own.name or own.serial,
+        serial=own.serial,
+        address=who.address,
+        hive=own.hive,
+        meter=settings.meter.kind,
+        currency=who.tariff.currency,
+        software=software_version(),
+        has_battery=battery is not None,
+        battery_capacity_wh=battery.capacity_wh if battery else 0,
+        max_power_w=settings.meter.fuse_w,
+        contract=own.contract,
+        chain_id=own.chain_id,
+        queen=own.queen_address,
+        terms_version=who.agreement.terms.version,
+    )
+    now = clock.now_unix_s()
+    return state.State(
+        version=0,
+        now_unix_s=now,
+        granted=settings.clock.kind == "granted",
+        clock_trusted=clock.trusted(),
+        started_unix_s=now,
+        home=home,
+    )

@@ -1,0 +1,54 @@
+"""Tables of the Worker's journal, and how an older journal becomes a newer one (README Storage)."""
+
+import sqlite3
+
+from honey_edge.model.errors import HiveError
+
+SCHEMA_VERSION = 1
+
+_TABLES = (
+    "CREATE TABLE schema (version INTEGER NOT NULL)",
+    """CREATE TABLE readings (slot INTEGER PRIMARY KEY, imported INTEGER NOT NULL, exported INTEGER NOT NULL,
+        flags INTEGER NOT NULL, configuration BLOB NOT NULL, previous BLOB NOT NULL, signature BLOB NOT NULL,
+        hash BLOB NOT NULL)""",
+    """CREATE TABLE receipts (one INTEGER PRIMARY KEY CHECK (one = 1), slot INTEGER NOT NULL, message BLOB NOT NULL)""",
+    """CREATE TABLE statements (slot INTEGER PRIMARY KEY, digest BLOB NOT NULL, reason INTEGER NOT NULL,
+        message BLOB NOT NULL, answer BLOB NOT NULL, detail TEXT NOT NULL, at_unix_s INTEGER NOT NULL)""",
+    """CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), slot INTEGER NOT NULL, imported INTEGER NOT NULL,
+        exported INTEGER NOT NULL, net_pico TEXT NOT NULL, spans TEXT NOT NULL, statement_slot INTEGER NOT NULL,
+        leaves BLOB NOT NULL)""",
+    """CREATE TABLE bookings (slot INTEGER PRIMARY KEY, kind INTEGER NOT NULL, energy_milliwh INTEGER NOT NULL,
+        amount_pico TEXT NOT NULL, standalone_pico TEXT NOT NULL, local_milliwh INTEGER NOT NULL,
+        price_micro INTEGER NOT NULL, statement_slot INTEGER NOT NULL)""",
+    """CREATE TABLE plans (first_slot INTEGER PRIMARY KEY, source TEXT NOT NULL, round INTEGER NOT NULL,
+        net_w TEXT NOT NULL, battery_w TEXT NOT NULL, base_w TEXT NOT NULL,
+        price_e7 TEXT NOT NULL, salt BLOB NOT NULL)""",
+    """CREATE TABLE history (slot INTEGER PRIMARY KEY, base_milliwh INTEGER NOT NULL, signed INTEGER NOT NULL)""",
+    """CREATE TABLE slot_states (slot INTEGER PRIMARY KEY, stored_milliwh INTEGER NOT NULL,
+        moved_milliwh INTEGER NOT NULL)""",
+)
+
+
+class JournalError(HiveError):
+    """The journal cannot be opened or does not hold what it must."""
+
+    code = "E-JOURNAL"
+
+
+def prepare(connection: sqlite3.Connection, place: str) -> None:
+    """Sets durability, creates the tables of a new journal; JournalError for a version that is not known here."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA busy_timeout=5000")
+    found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'schema'").fetchone()
+    if found is None:
+        with connection:
+            for statement in _TABLES:
+                connection.execute(statement)
+            connection.execute("INSERT INTO schema VALUES (?)", (SCHEMA_VERSION,))
+    (version,) = connection.execute("SELECT version FROM schema").fetchone()
+    if version != SCHEMA_VERSION:
+        raise JournalError(
+            f"{place} has schema version {version}, this software knows {SCHEMA_VERSION}",
+            next_step="install the software that wrote it, or a newer one",
+        )
