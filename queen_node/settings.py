@@ -76,6 +76,7 @@ class TimesSection:
     countersigned_after_s: int = option("countersignatures are awaited until then", 40, low=2, high=600)
     coordinate_after_s: int = option("coordination starts this long after a slot's start", 40, low=1, high=600)
     coordinate_until_s: int = option("no round starts or goes on later than this", 300, low=2, high=890)
+    most_iterations: int = option("a round ends after so many iterations at the latest", 60, low=1, high=1_000)
     answer_within_s: float = option("how long one iteration waits for answers", 2.0, low=0.1, high=60)
 
 

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,8 @@ def _run(settings: WorkerSettings, options: argparse.Namespace) -> int:
     from worker_node.app.daemon import Daemon
     from worker_node.app.log import set_up_log
 
+    # The matrices are tiny; without this the numbers library keeps buffers for every core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_up_log()
     daemon = Daemon(settings)
     try:

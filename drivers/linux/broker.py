@@ -22,7 +22,7 @@ from drivers.errors import DriverError
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
-_NETWORK_TIMEOUT_S = 10.0
+_NETWORK_TIMEOUT_S = 5.0
 
 
 Handler = Callable[[str, bytes], Coroutine[Any, Any, None]]

@@ -14,12 +14,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drivers.bus import Clock, SpiDevice
 from drivers.chips.atm90e32as import Atm90e32as
 from drivers.chips.atm90e32as_settings import Atm90e32asSettings, make_settings
-from drivers.linux.modbus import SerialLine, open_serial, open_tcp
 from drivers.modbus.eastron import EastronMeter
 from drivers.sample import MeterSample
 from drivers.sim.atm90e32as import BUFFER_BYTES, Atm90e32asEmulator
@@ -27,9 +26,11 @@ from drivers.sim.atm90e32as_faults import Fault
 from drivers.sim.house import SINGLE_PHASE, House, HouseSpec
 from drivers.sim.house_battery import MICROJOULE_PER_MILLIWH, BatterySpec
 from drivers.sim.house_state import STATE_BYTES, HouseState
-from drivers.sim.modbus_image import MeterTruth
-from drivers.sim.sdm630 import FAULTS, SimulatedSdm
+from drivers.sim.modbus_image import FAULTS, MeterTruth
 from drivers.sim.ticks import SimClock
+
+if TYPE_CHECKING:
+    from drivers.sim.sdm630 import SimulatedSdm
 
 METERS = (
     "spi:atm90e32as",
@@ -160,7 +161,7 @@ class SimulatedMeter:
         self.now_unix_ms = now_unix_ms
         self.battery: BatteryActuator | None = None
         self.chip: Atm90e32asEmulator | None = None
-        self.sdm: SimulatedSdm | None = None
+        self.sdm: "SimulatedSdm | None" = None
         self.house: House
         self.driver: MeterDriver
         self._chip_settings = settings.chip_settings or make_settings(
@@ -254,6 +255,9 @@ class SimulatedMeter:
 
     def _open_sdm(self, opening: ExitStack, bus: str, model: str) -> None:
         over = "tcp" if bus == "modbus-tcp" else "pty"
+        from drivers.linux.modbus import SerialLine, open_serial, open_tcp
+        from drivers.sim.sdm630 import SimulatedSdm
+
         sdm = SimulatedSdm(self._meter_truth, model=model, over=over)
         self.sdm = opening.enter_context(sdm)
         if over == "tcp":

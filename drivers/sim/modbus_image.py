@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from drivers.modbus.eastron_points import SDM120_POINTS, SDM630_POINTS
 
+FAULTS = ("energy-stuck", "stuck-high", "bit-flip", "brown-out", "silent", "busy")
+"""What a simulated Modbus meter can be told to do wrong."""
+
 MICROJOULE_PER_KWH = 3_600_000_000_000
 Three = tuple[int, int, int]
 POINTS = {"SDM630": SDM630_POINTS, "SDM120": SDM120_POINTS, "SDM230": SDM120_POINTS}

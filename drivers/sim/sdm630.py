@@ -22,10 +22,9 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.modbus.eastron_points import EXPORT_ADDRESS, IMPORT_ADDRESS, SDM630_POINTS
-from drivers.sim.modbus_image import POINTS, MeterTruth, float32_words, register_image
+from drivers.sim.modbus_image import FAULTS, POINTS, MeterTruth, float32_words, register_image
 from drivers.sim.modbus_ptys import PtyPair
 
-FAULTS = ("energy-stuck", "stuck-high", "bit-flip", "brown-out", "silent", "busy")
 _ENERGY_FROM, _PHASE_ENERGY_FROM, _PHASE_ENERGY_TO = 72, 342, 358
 _MAIN_BLOCK = 82
 _FLIPPED_BIT = 0x0080

@@ -49,7 +49,10 @@ class Queen:
         step = StepLimit(terms.max_power_w, settings.limits.step_margin_milliwh)
         self.ingest = Ingest(store, IngestRules(domain, step), self.refusals, now, self.downlink.receipts)
         self.channels = Channels(store, ChannelRules(hive, domain, signer), self.refusals, now)
-        rules = RoundRules(hive, domain, loaded.tariff, 2 * terms.max_power_w, settings.times.answer_within_s)
+        times = settings.times
+        rules = RoundRules(
+            hive, domain, loaded.tariff, 2 * terms.max_power_w, times.answer_within_s, times.most_iterations
+        )
         self.coordinator = Coordinator(
             clock, store, rules, self.refusals, self.downlink.round, self.presence.online
         )

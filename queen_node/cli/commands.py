@@ -177,6 +177,8 @@ def period_settle(
 
     with reported(), _opened(config) as (loaded, store):
         number = settle.day_number(day)
+        if not dry_run:
+            settle.refresh(loaded, store)
         plan = settle.plan_of(loaded, store, number)
         if dry_run:
             emit(plan.document(), as_json, lambda: _print_plan(plan.document()))

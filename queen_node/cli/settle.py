@@ -80,6 +80,12 @@ def day_number(text: str) -> int:
         raise DayError(f"{text!r} is neither a day number nor YYYY-MM-DD") from error
 
 
+def refresh(loaded: Loaded, store: Store) -> None:
+    """Looks at the accounts on the chain before money moves; nothing in a Hive without a chain."""
+    if loaded.settings.chain.rpc_urls:
+        look(loaded, store, open_chain(loaded, store), int(time.time()))
+
+
 def plan_of(loaded: Loaded, store: Store, day: int) -> Settlement:
     """The newest both-signed Statement of every Worker up to the day's end, where the chain has an older one.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from drivers.clock import Clock
 from honey_edge.billing.tariff import Tariff
 from honey_edge.market.assets import Tariff as MarketTariff
-from honey_edge.market.iteration import QueenIteration, shifted_price_e7, starting_price_e7
+from honey_edge.market.iteration import MAX_ITERATIONS, QueenIteration, shifted_price_e7, starting_price_e7
 from honey_edge.market.queen_step import default_sigma
 from honey_edge.market.stragglers import AnswerLedger
 from honey_edge.wire.codec import MessageError, decode
@@ -38,6 +38,7 @@ class RoundRules:
     tariff: Tariff
     largest_w: int
     answer_within_s: float
+    most_iterations: int = MAX_ITERATIONS
 
 
 class Coordinator:
@@ -102,14 +103,18 @@ class Coordinator:
         self._row = RoundRow(number, first_slot, 0, 0, 0, "running", 0.0, start)
         answers = self._answers = RoundAnswers(number, first_slot, HORIZON_SLOTS, self._rules.largest_w)
         await self._ask(answers, self._online() - set(constants), 0, start, sigma)
-        moving = {w: m.power_w for w, m in answers.openings.items() if m.flexible}
-        fixed = [m.power_w for m in answers.openings.values() if not m.flexible] + list(constants.values())
-        constant = _sums(fixed)
+        openings = {w: m.power_w for w, m in answers.openings.items()}
+        moving = {w: p for w, p in openings.items() if answers.openings[w].flexible and w not in constants}
+        fixed = {w: p for w, p in (constants | openings).items() if w not in moving}
+        constant = _sums(list(fixed.values()))
         if not moving:
             await self._finish(answers, "constant", 1, _edge_prices(tariff, constant), sigma)
             return {}
         self._row = replace(self._row, flexible=len(moving))
-        queen = QueenIteration(tariff, len(moving), sigma, constant_w=constant, price0_e7=start)
+        most = self._rules.most_iterations
+        queen = QueenIteration(
+            tariff, len(moving), sigma, constant_w=constant, price0_e7=start, max_iterations=most
+        )
         answers.ledger = AnswerLedger(moving, start, sigma)
         agreed = await self._iterate(answers, queen, moving, until_unix_s, sigma)
         silent = answers.ledger.silent

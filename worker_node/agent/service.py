@@ -8,8 +8,9 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from honey_edge.billing.tariff import Tariff
 from honey_edge.model.errors import HiveError
@@ -25,6 +26,8 @@ from worker_node.journal import HISTORY_SLOTS, Journal, JournalThread, StoredPla
 
 if TYPE_CHECKING:
     from worker_node.agent.solver import Round
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,6 +84,11 @@ class Agent:
         self._plan: StoredPlan | None = None
         self._source = NO_BATTERY if battery is None else SAFE_RULE
         self._set_point_w: int | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="solver")
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Runs something long in the solver's thread; one thread, so that its memory is there once."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     async def load(self) -> None:
         """Takes up the plan in the journal."""
@@ -143,7 +151,7 @@ class Agent:
             return StoredPlan(slot, ALONE, 0, profile.net_w, profile.battery_w, _watts(base_kw), ())
 
         try:
-            plan = await asyncio.to_thread(solve)
+            plan = await self._in_thread(solve)
         except (HiveError, ArithmeticError) as error:
             _LOG.warning("plan_failed slot=%d reason=%r", slot, str(error))
             return None
@@ -171,7 +179,7 @@ class Agent:
             return journal.history(first_slot - HISTORY_SLOTS)
 
         history = await self._tools.journal.call(work)
-        return await asyncio.to_thread(expected_base_kw, history, first_slot, count) if history else None
+        return await self._in_thread(expected_base_kw, history, first_slot, count) if history else None
 
     # -- rounds
 
@@ -188,7 +196,7 @@ class Agent:
             return await self._adopt(running, message)
         if running.solver is None:
             return None
-        running.power_w, running.cost_e9_coin = await asyncio.to_thread(running.solver.answer, message.price_e7_per_kwh)
+        running.power_w, running.cost_e9_coin = await self._in_thread(running.solver.answer, message.price_e7_per_kwh)
         return self._declare(running, message)
 
     async def _open(self, message: RoundMessage) -> DeclareMessage:
@@ -200,7 +208,7 @@ class Agent:
             self._round = _Open(message, base_kw, None, _watts(base_kw))
         else:
             stored = await self._stored_at_end(self._battery)
-            self._round = await asyncio.to_thread(self._opened, message, base_kw, self._battery, stored)
+            self._round = await self._in_thread(self._opened, message, base_kw, self._battery, stored)
         return self._declare(self._round, message)
 
     def _opened(self, message: RoundMessage, base_kw: list[float], battery: BatteryModel, stored: int) -> _Open:
@@ -223,7 +231,7 @@ class Agent:
     async def _adopt(self, running: _Open, message: RoundMessage) -> DeclareMessage:
         salt = self._salt(message)
         if running.solver is not None:
-            profile = await asyncio.to_thread(running.solver.adopted)
+            profile = await self._in_thread(running.solver.adopted)
             if profile is not None:
                 await self._keep(
                     StoredPlan(

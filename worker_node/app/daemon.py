@@ -41,7 +41,7 @@ from worker_node.state import Board, State
 from worker_node.uplink import Inbox, Peer, Publication, Uplink
 
 _LOG = logging.getLogger(__name__)
-_START_LIMIT_S = 4.0
+_START_LIMIT_S = 2.0
 _WATCH_EVERY_S = 0.25
 _FAREWELL_LIMIT_S = 0.4
 

@@ -10,11 +10,13 @@ import pytest
 from honey_edge.wire.signing import KeySigner
 from honey_edge.wire.structs import Statement
 from honey_edge.wire.typed_data import Domain, digest
-from provisioning.demo import chain as demo_chain
+from provisioning.demo import chain_deploy
+from provisioning.demo.chain_server import LocalChain, RpcServer
 from queen_node.chain import Intent, SettleLeaf, SettlementChain
 
 HIVE = 1
 START_UNIX_S = 2_222_222 * 900
+OWNER_SECRET = (99).to_bytes(32, "big")
 QUEEN_SECRET = (11).to_bytes(32, "big")
 WORKER_SECRETS = tuple(number.to_bytes(32, "big") for number in (1, 2, 3))
 
@@ -64,15 +66,17 @@ class LocalHive:
     """A running chain with one Hive on it."""
 
     rpc: str
-    book: demo_chain.AddressBook
+    chain_id: int
+    coin: bytes
+    settlement: bytes
     intents: MemoryIntents = field(default_factory=MemoryIntents)
 
     def queen(self, **options: object) -> SettlementChain:
         """A Queen's process that has just started."""
         return SettlementChain(
             (self.rpc,),
-            self.book.chain_id,
-            self.book.settlement.hex(),
+            self.chain_id,
+            self.settlement.hex(),
             QUEEN_SECRET,
             self.intents,
             **options,  # type: ignore[arg-type]
@@ -82,39 +86,29 @@ class LocalHive:
         """A Statement signed by a Worker."""
         signer = KeySigner(WORKER_SECRETS[number])
         statement = Statement(HIVE, signer.address, slot, net_micro, energy, energy // 2, bytes([number]) * 32)
-        signature = signer.sign(digest(Domain(self.book.chain_id, self.book.settlement), statement))
+        signature = signer.sign(digest(Domain(self.chain_id, self.settlement), statement))
         return SettleLeaf(signer.address, slot, net_micro, energy, energy // 2, statement.readings, signature)
 
 
-@pytest.fixture(scope="session")
-def running_chain() -> Iterator[tuple[str, demo_chain.AddressBook]]:
-    """One deployed Hive for all tests; its time stands 96 slots after the accounts opened."""
-    server = demo_chain.serve(0, START_UNIX_S - 900)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    rpc = f"http://127.0.0.1:{server.server_address[1]}"
-    request = demo_chain.Deployment(
-        hive=HIVE,
-        queen=KeySigner(QUEEN_SECRET).address,
-        owner_secret=(99).to_bytes(32, "big"),
-        workers=tuple((KeySigner(secret).address, f"serial-{k}") for k, secret in enumerate(WORKER_SECRETS)),
-        deposit_micro=50_000_000,
-        pool_micro=10_000_000,
-        at_unix_s=START_UNIX_S,
-        max_price=1_000_000,
-        max_power_w=20_000,
-        fee_bps=20,
-    )
-    book = demo_chain.deploy(rpc, request)
-    demo_chain.set_time(rpc, START_UNIX_S + 96 * 900)
-    yield rpc, book
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.fixture
-def local_hive(running_chain: tuple[str, demo_chain.AddressBook]) -> Iterator[LocalHive]:
-    """The deployed Hive as it was before any test touched it."""
-    rpc, book = running_chain
-    snapshot = demo_chain.request(rpc, "evm_snapshot")
-    yield LocalHive(rpc, book)
-    demo_chain.request(rpc, "evm_revert", snapshot)
+def local_hive() -> Iterator[LocalHive]:
+    """A fresh chain with one Hive; its time stands 96 slots after the accounts opened."""
+    with RpcServer(0, LocalChain(START_UNIX_S - 900)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        rpc = f"http://127.0.0.1:{server.server_address[1]}"
+        plan = chain_deploy.Deployment(
+            hive=HIVE,
+            queen=KeySigner(QUEEN_SECRET).address,
+            owner_secret=OWNER_SECRET,
+            workers=tuple((KeySigner(secret).address, f"serial-{k}") for k, secret in enumerate(WORKER_SECRETS)),
+            deposit_micro=50_000_000,
+            pool_micro=10_000_000,
+            at_unix_s=START_UNIX_S - 60,
+            max_price=1_000_000,
+            max_power_w=20_000,
+            fee_bps=20,
+        )
+        book = chain_deploy.deploy(rpc, plan)
+        chain_deploy.set_time(rpc, START_UNIX_S + 96 * 900)
+        yield LocalHive(rpc, book.chain_id, book.coin, book.settlement)
+        server.shutdown()

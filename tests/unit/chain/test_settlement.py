@@ -7,7 +7,7 @@ import pytest
 from honey_edge.wire.merkle import merkle_root
 from honey_edge.wire.structs import Statement
 from honey_edge.wire.typed_data import struct_hash
-from provisioning.demo import chain as demo_chain
+from provisioning.demo import chain_deploy
 from queen_node.chain import (
     CallReverted,
     ChainUnreachable,
@@ -110,8 +110,10 @@ def test_a_block_that_vanished_sends_the_same_bytes_again(local_hive: LocalHive)
     assert queen.follow(HIVE, SLOT) == (IntentState.MINED,)
     (again,) = local_hive.intents.intents(HIVE, SLOT)
     assert (again.block_hash, again.raw) == (receipt.block_hash, row.raw)
-    for minutes in range(1, 4):
-        demo_chain.set_time(local_hive.rpc, START_UNIX_S + 97 * 900 + 60 * minutes)
+    with chain_deploy.Rpc(local_hive.rpc) as rpc:
+        faucet = chain_deploy.Sender(rpc, chain_deploy.FAUCET_SECRET)
+        for number in range(3):
+            faucet.send(f"block {number}", bytes(20), gas=21_000, value=1)
     assert queen.follow(HIVE, SLOT) == (IntentState.FINAL,)
 
 
@@ -124,8 +126,8 @@ def test_a_nonce_used_elsewhere_is_told_and_then_signed_anew(local_hive: LocalHi
     with pytest.raises(Killed):
         local_hive.queen().settle(HIVE, SLOT, [leaf])
     local_hive.intents.kill_after = ""
-    other = {"to": web3.eth.accounts[0], "value": 1, "gas": 21_000, "gasPrice": 10**11, "nonce": 0}
-    raw = Account.sign_transaction({**other, "chainId": local_hive.book.chain_id}, QUEEN_SECRET).raw_transaction
+    other = {"to": "0x" + "07" * 20, "value": 1, "gas": 21_000, "gasPrice": 10**11, "nonce": 0}
+    raw = Account.sign_transaction({**other, "chainId": local_hive.chain_id}, QUEEN_SECRET).raw_transaction
     web3.eth.send_raw_transaction(raw)
     with pytest.raises(NonceTaken, match="nonce 0 was used by another one"):
         local_hive.queen().settle(HIVE, SLOT, [leaf])
@@ -148,9 +150,8 @@ def test_what_the_contract_refuses_has_its_name(local_hive: LocalHive) -> None:
         local_hive.queen().settle(HIVE, SLOT + 1000, [leaf])
     assert refused.value.name == "PeriodInFuture"
     assert not refused.value.transient
-    book = local_hive.book
     stranger = SettlementChain(
-        (local_hive.rpc,), book.chain_id, book.settlement.hex(), bytes(31) + b"\x05", MemoryIntents()
+        (local_hive.rpc,), local_hive.chain_id, local_hive.settlement.hex(), bytes(31) + b"\x05", MemoryIntents()
     )
     with pytest.raises(CallReverted, match="NotQueen"):
         stranger.simulate_settle(HIVE, SLOT, [leaf])
@@ -165,7 +166,7 @@ def test_nothing_is_signed_above_the_fee_cap(local_hive: LocalHive) -> None:
 
 
 def test_another_chain_or_contract_is_refused_before_signing(local_hive: LocalHive) -> None:
-    book, leaf = local_hive.book, local_hive.leaf(0, SLOT, 5)
+    book, leaf = local_hive, local_hive.leaf(0, SLOT, 5)
     wrong = SettlementChain((local_hive.rpc,), 1, book.settlement.hex(), QUEEN_SECRET, local_hive.intents)
     with pytest.raises(WrongChain, match="the settings have 1"):
         wrong.settle(HIVE, SLOT, [leaf])

@@ -1,17 +1,16 @@
 """A Hive in memory for the Queen's tests: keys, terms, a store, and Workers that recompute what they are billed."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from honey_edge.billing.account import Position
-from honey_edge.billing.tariff import Tariff, parse_tariff, tariff_document
+from honey_edge.billing.tariff import Tariff, tariff_document
 from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.keccak import keccak
 from honey_edge.wire.messages import CountersignMessage, ReadingMessage
-from honey_edge.wire.recompute import Agreement, Disagreement, Ledger, recompute_statement
+from honey_edge.wire.recompute import Agreement, Ledger, recompute_statement
 from honey_edge.wire.signing import KeySigner
 from honey_edge.wire.statement_message import StatementMessage
 from honey_edge.wire.structs import ZERO_HASH, HiveTerms, Objection, Reading
@@ -198,14 +197,3 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def first_slot() -> int:
     return FIRST_SLOT
-
-
-@pytest.fixture(scope="session")
-def disagreement() -> type[Disagreement]:
-    return Disagreement
-
-
-@pytest.fixture(scope="session")
-def tariff_reader() -> Callable[[bytes], Tariff]:
-    assert json
-    return parse_tariff

@@ -178,4 +178,14 @@ def test_strange_answers_are_refused_by_reason_and_change_nothing(world, first_s
 
     row = Loud(world, homes).coordinate(first_slot + 1)
     assert row.flexible == 1
-    assert "profile" in world.reasons()
+    assert world.refusals.counted["profile"] > 0
+
+
+def test_a_round_ends_at_its_largest_number_of_iterations(world, first_slot, homes):
+    hive = Hive(world, homes)
+    rules = RoundRules(7, world.agreement.domain, world.tariff, 80_000, 2.0, most_iterations=2)
+    hive.coordinator = Coordinator(
+        hive.clock, world.store, rules, world.refusals, hive.broadcast, lambda: set(hive.homes)
+    )
+    row = hive.coordinate(first_slot + 1)
+    assert (row.ended, row.iterations, row.broadcasts) == ("limit", 2, 4)
