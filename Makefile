@@ -53,8 +53,10 @@ lint: .make/dev ## format, ruff, strict types, import rules
 bench: .make/dev ## the figures, as JSON lines, each with its reference in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
 
-contracts: .make/dev .make/contracts ## compile, test, export the ABI and check the gas snapshot
-	PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python contracts/scripts/build.py
+contracts: .make/dev .make/contracts ## compile, export ABI and bytecode, test, check the gas snapshot
+	cd contracts && export PATH="$$PATH:$(CURDIR)/$(BIN)" && ../$(BIN)/python scripts/export_abi.py \
+	  && $$(ls -d node_modules/@foundry-rs/forge-*/bin | head -1)/forge test \
+	  && ../$(BIN)/python scripts/gas.py && ../$(BIN)/python scripts/export_abi.py --check
 
 lock: .make/dev ## resolve the locks anew, with hashes and without addresses
 	$(BIN)/python provisioning/locks/resolve.py

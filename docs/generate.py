@@ -12,8 +12,8 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from honey_edge.model.options import describe_options
@@ -23,13 +23,23 @@ FOLDER = Path(__file__).resolve().parent
 
 def settings_page(title: str, daemon: str, kind: type) -> str:
     """One table per section of a settings file."""
-    lines = [f"# {title}", "", f"All options of `{daemon}`'s TOML file. An unknown key stops the start with file, line, key and"]
+    lines = [
+        f"# {title}",
+        "",
+        f"All options of `{daemon}`'s TOML file. An unknown key stops the start with file, line, key and",
+    ]
     lines += ["the nearest known key. Paths are relative to the file. Keys are files, never text in TOML.", ""]
     section = None
     for option in describe_options(kind):
         if option.section != section:
             section = option.section
-            lines += ["", f"## [{section}]", "", "| option | type | default | range or choices | meaning |", "|---|---|---|---|---|"]
+            lines += [
+                "",
+                f"## [{section}]",
+                "",
+                "| option | type | default | range or choices | meaning |",
+                "|---|---|---|---|---|",
+            ]
         cells = (f"`{option.name}`", option.kind, f"`{option.default}`", option.limits, option.meaning)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
@@ -37,34 +47,38 @@ def settings_page(title: str, daemon: str, kind: type) -> str:
 
 def error_codes_page() -> str:
     """Every code with its explanation, as `hive help CODE` prints it."""
-    codes = importlib.import_module("queen_node.help_codes").HELP
+    help_codes = importlib.import_module("queen_node.help_codes")
     lines = ["# Error codes", "", "What `hive help CODE` says.", ""]
-    for code in sorted(codes):
-        lines += [f"## {code}", "", str(codes[code]), ""]
+    for code in sorted(help_codes.codes()):
+        lines += [f"## {code}", "", *(str(text) for text in help_codes.explain(code).values() if text != code), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _click_commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
-    if isinstance(command, click.Group):
+def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if hasattr(command, "commands"):
         for child in sorted(command.commands):
-            yield from _click_commands(command.commands[child], f"{name} {child}")
+            yield from _commands(command.commands[child], f"{name} {child}")
     else:
         yield name, command
 
 
-def _parameter_line(parameter: click.Parameter) -> str:
+def _parameter_line(parameter: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (parameter.opts + parameter.secondary_opts))
-    if isinstance(parameter, click.Argument):
+    if parameter.param_type_name == "argument":
         return f"- `{(parameter.metavar or parameter.name or '').upper()}` (argument)"
     return f"- {names}: {' '.join((getattr(parameter, 'help', '') or '').split())}"
 
 
 def commands_page() -> str:
     """The operator's commands, then the daemons' and the demo's own help."""
-    cli = importlib.import_module("queen_node.cli")
-    lines = ["# Commands", "", "Exit codes of all commands: 0 done, 1 unexpected or a check failed, 2 wrong usage, 3 not reachable,"]
+    cli = importlib.import_module("queen_node.cli.commands")
+    lines = [
+        "# Commands",
+        "",
+        "Exit codes of all commands: 0 done, 1 unexpected or a check failed, 2 wrong usage, 3 not reachable,",
+    ]
     lines += ["4 not found, 5 refused by a rule, 6 chain transaction failed, 7 partly done, 130 interrupted.", ""]
-    for name, command in _click_commands(typer.main.get_command(cli.app), "hive"):
+    for name, command in _commands(typer.main.get_command(cli.app), "hive"):
         lines += [f"## `{name}`", "", (command.help or "").strip(), ""]
         lines += [line for p in command.params if (line := _parameter_line(p))] + [""]
     os.environ["COLUMNS"] = "100"
@@ -91,7 +105,7 @@ def pages() -> dict[str, str]:
         "settings-queen.md": settings_page("Settings of a Queen", "hive-queen", queen),
         "error-codes.md": error_codes_page(),
         "commands.md": commands_page(),
-        "topics.md": importlib.import_module("honey_edge.wire.catalogue").topics_page(),
+        "topics.md": importlib.import_module("honey_edge.wire.catalogue").page(),
     }
 
 

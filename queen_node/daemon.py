@@ -17,7 +17,7 @@ EXIT_REFUSED = 5
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; exit codes as in ui/README section 3."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO,
         format="at=%(asctime)s level=%(levelname)s from=%(name)s event=%(message)s",
@@ -46,7 +46,8 @@ def _flat(errors: BaseExceptionGroup[HiveError]) -> list[HiveError]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line of the gateway daemon."""
     parser = argparse.ArgumentParser(prog="hive-queen", description="The gateway of a Hive.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, meaning in (("run", "run the daemon"), ("check", "check settings and keys, print what is in force")):

@@ -63,7 +63,11 @@ class Account:
     """Answers Statements of one Worker."""
 
     def __init__(
-        self, agreement: Agreement, signer: Signer, journal: JournalThread, now_unix_s: Callable[[], float],
+        self,
+        agreement: Agreement,
+        signer: Signer,
+        journal: JournalThread,
+        now_unix_s: Callable[[], float],
         opening_slot: int = 0,
     ) -> None:
         self._agreement = agreement

@@ -24,7 +24,7 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings = load_settings(Path(options.config))
         code: int = options.command(settings, options)
@@ -44,7 +44,8 @@ def _complain(error: HiveError | DriverError, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line of the meter daemon."""
     parser = argparse.ArgumentParser(prog="hive-worker", description="The meter daemon of one home.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (

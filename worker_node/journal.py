@@ -136,8 +136,16 @@ class Journal:
         one = signed.reading
         self._db.execute(
             "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?)",
-            (one.slot, one.imported, one.exported, one.flags, one.configuration, one.previous, signed.signature,
-             signed.hash),
+            (
+                one.slot,
+                one.imported,
+                one.exported,
+                one.flags,
+                one.configuration,
+                one.previous,
+                signed.signature,
+                signed.hash,
+            ),
         )
 
     def _insert_state(self, state: SlotState) -> None:
@@ -216,24 +224,46 @@ class Journal:
         with self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO statements VALUES (?,?,?,?,?,?,?)",
-                (answered.slot, answered.digest, answered.reason, answered.message, answered.answer, answered.detail,
-                 answered.at_unix_s),
+                (
+                    answered.slot,
+                    answered.digest,
+                    answered.reason,
+                    answered.message,
+                    answered.answer,
+                    answered.detail,
+                    answered.at_unix_s,
+                ),
             )
             if ledger is not None:
                 self._put_ledger(ledger)
             for one in booked:
                 self._db.execute(
                     "INSERT OR REPLACE INTO bookings VALUES (?,?,?,?,?,?,?,?)",
-                    (one.slot, one.kind, one.energy_milliwh, str(one.amount_pico), str(one.standalone_pico),
-                     one.local_milliwh, one.price_micro, one.statement_slot),
+                    (
+                        one.slot,
+                        one.kind,
+                        one.energy_milliwh,
+                        str(one.amount_pico),
+                        str(one.standalone_pico),
+                        one.local_milliwh,
+                        one.price_micro,
+                        one.statement_slot,
+                    ),
                 )
 
     def _put_ledger(self, ledger: Ledger) -> None:
         at = ledger.position
         self._db.execute(
             "INSERT OR REPLACE INTO ledger VALUES (1,?,?,?,?,?,?,?)",
-            (at.slot, at.imported, at.exported, str(at.net_pico), json.dumps(at.spans), ledger.statement_slot,
-             b"".join(ledger.leaves)),
+            (
+                at.slot,
+                at.imported,
+                at.exported,
+                str(at.net_pico),
+                json.dumps(at.spans),
+                ledger.statement_slot,
+                b"".join(ledger.leaves),
+            ),
         )
 
     def answer_of(self, slot: int) -> Answered | None:
@@ -258,15 +288,21 @@ class Journal:
 
     def saved_pico(self) -> int:
         """Own tariff less what is paid, over all lines ever."""
-        return sum(int(alone) - int(paid) for alone, paid in self._rows(
-            "SELECT standalone_pico, amount_pico FROM bookings"))
+        return sum(
+            int(alone) - int(paid) for alone, paid in self._rows("SELECT standalone_pico, amount_pico FROM bookings")
+        )
 
     # -- plans and history
 
     def put_plan(self, plan: StoredPlan) -> None:
         """Keeps a plan; one per first slot, the newest wins, old ones go."""
-        row = (plan.first_slot, plan.source, plan.round, *(json.dumps(v) for v in (
-            plan.net_w, plan.battery_w, plan.base_w, plan.price_e7)), plan.salt)
+        row = (
+            plan.first_slot,
+            plan.source,
+            plan.round,
+            *(json.dumps(v) for v in (plan.net_w, plan.battery_w, plan.base_w, plan.price_e7)),
+            plan.salt,
+        )
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO plans VALUES (?,?,?,?,?,?,?,?)", row)
             self._db.execute("DELETE FROM plans WHERE first_slot < ?", (plan.first_slot - KEPT_PLANS_SLOTS,))

@@ -103,9 +103,7 @@ class LinuxModbus(ModbusDevice):
             answer = call()
         except (ModbusException, OSError) as error:
             self._client.close()  # type: ignore[no-untyped-call]
-            raise BusFault(
-                f"{self._place}: {error}; tried {_RETRIES + 1} times, next try next cycle"
-            ) from error
+            raise BusFault(f"{self._place}: {error}; tried {_RETRIES + 1} times, next try next cycle") from error
         if answer.isError():
             raise self._refusal(answer)
         return answer
@@ -114,9 +112,7 @@ class LinuxModbus(ModbusDevice):
         """Return the error for an exception answer."""
         code = answer.exception_code
         if code in _PERMANENT_EXCEPTIONS:
-            return WrongChip(
-                f"{self._place}: {_PERMANENT_EXCEPTIONS[code]} (exception {code}); check the model"
-            )
+            return WrongChip(f"{self._place}: {_PERMANENT_EXCEPTIONS[code]} (exception {code}); check the model")
         return BusFault(f"{self._place}: exception {code}; next try next cycle")
 
 

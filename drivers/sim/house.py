@@ -92,9 +92,7 @@ class House:
         self.lock = threading.RLock()
         self._buffer = StateBuffer(state)
         found = self._buffer.load()
-        first = found or new_state(
-            spec.start_unix_ms, spec.battery.charge_of_milliwh(spec.battery.initial_milliwh)
-        )
+        first = found or new_state(spec.start_unix_ms, spec.battery.charge_of_milliwh(spec.battery.initial_milliwh))
         self._n = [getattr(first, name) for name in HouseState.__dataclass_fields__]
         if found is None:
             self._buffer.store(self._n)

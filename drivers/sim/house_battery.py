@@ -34,9 +34,7 @@ class BatterySpec:
         """Refuse what no battery can be (ValueError names the field and its limit)."""
         for name, limit in (("charge_permille", 1000), ("discharge_permille", 1000)):
             if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(
-                    f"{name} must be 1..{limit}; give the efficiency of one direction in per mille"
-                )
+                raise ValueError(f"{name} must be 1..{limit}; give the efficiency of one direction in per mille")
         if not 0 <= self.capacity_milliwh <= 2_000_000_000:
             raise ValueError("capacity_milliwh must be 0..2,000,000,000 (2 MWh)")
         if self.charge_w < 0 or self.discharge_w < 0:

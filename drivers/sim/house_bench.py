@@ -161,7 +161,7 @@ class SimulatedMeter:
         self.now_unix_ms = now_unix_ms
         self.battery: BatteryActuator | None = None
         self.chip: Atm90e32asEmulator | None = None
-        self.sdm: "SimulatedSdm | None" = None
+        self.sdm: SimulatedSdm | None = None
         self.house: House
         self.driver: MeterDriver
         self._chip_settings = settings.chip_settings or make_settings(

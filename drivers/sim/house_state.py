@@ -63,15 +63,11 @@ class StateBuffer:
         """Take the buffer; an all-zero one is new, any other must carry the magic (HouseStateError)."""
         self._view = memoryview(buffer)
         if len(self._view) < STATE_BYTES or self._view.readonly:
-            raise HouseStateError(
-                f"a house needs a writable buffer of {STATE_BYTES} bytes, not {len(self._view)}"
-            )
+            raise HouseStateError(f"a house needs a writable buffer of {STATE_BYTES} bytes, not {len(self._view)}")
         self._sequence = 0
         found = bytes(self._view[: len(_MAGIC)])
         if found not in (_MAGIC, bytes(len(_MAGIC))):
-            raise HouseStateError(
-                f"buffer begins with {found!r}, not with a house's state; give an empty buffer"
-            )
+            raise HouseStateError(f"buffer begins with {found!r}, not with a house's state; give an empty buffer")
 
     def close(self) -> None:
         """Release the buffer."""
@@ -93,9 +89,7 @@ class StateBuffer:
                 whole = int.from_bytes(charge, "little")
                 self._sequence, newest = sequence, HouseState(at, set_point, whole, *counters)
         if newest is None:
-            raise HouseStateError(
-                "both records of the house's state are damaged; start the house with a new buffer"
-            )
+            raise HouseStateError("both records of the house's state are damaged; start the house with a new buffer")
         return newest
 
     def store(self, numbers: list[int]) -> None:

@@ -57,9 +57,7 @@ def _total_values(truth: MeterTruth) -> Iterator[tuple[str, float]]:
     """Yield the points that belong to no phase."""
     power_w = sum(truth.phase_milliwatts) / 1000
     volts = [millivolts / 1000 for millivolts in truth.voltage_millivolts]
-    amperes = [
-        abs(milliwatts) / 1000 / v for milliwatts, v in zip(truth.phase_milliwatts, volts, strict=True)
-    ]
+    amperes = [abs(milliwatts) / 1000 / v for milliwatts, v in zip(truth.phase_milliwatts, volts, strict=True)]
     yield "voltage_avg", sum(volts) / 3
     yield "current_avg", sum(amperes) / 3
     yield "current_sum", sum(amperes)

@@ -80,9 +80,7 @@ class HomeProfile:
         load, pv = _read_milliwatts(self.file, self.step_s)
         expected = self.file_days * DAY_S // self.step_s
         if len(load) != expected:
-            raise ProfileError(
-                f"{self.file} holds {len(load)} steps, homes.csv says {expected}; cut it again"
-            )
+            raise ProfileError(f"{self.file} holds {len(load)} steps, homes.csv says {expected}; cut it again")
         start_ms = (self.day_unix_s + DAY_S - self.file_days * DAY_S) * 1000
         step_ms = self.step_s * 1000
         return Series(start_ms, step_ms, load), Series(start_ms, step_ms, pv) if self.pv_kwp else None
@@ -112,8 +110,8 @@ class HomeProfile:
     def house_spec(self, battery: BatterySpec | None = None, shares: Shares | None = None) -> HouseSpec:
         """Return the house that replays this home; `battery` and `shares` replace the profile's own.
 
-        With SINGLE_PHASE shares the inverter is on that phase too. It lives from an hour before the replayed days where the file reaches back so far, because daemons start
-        before the first slot that they bill.
+        With SINGLE_PHASE shares the inverter is on that phase too. It lives from an hour before the replayed days
+        where the file reaches back so far, because daemons start before the first slot that they bill.
         """
         lead = LEAD_S // self.step_s if self.days < self.file_days else 0
         count = self.days * DAY_S // self.step_s + lead

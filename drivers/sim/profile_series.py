@@ -24,9 +24,7 @@ class Series:
     def __post_init__(self) -> None:
         """Refuse an empty series or a step that is not positive (ValueError)."""
         if not self.milliwatts or self.step_ms <= 0:
-            raise ValueError(
-                "a series needs at least one value and a step above 0 ms; check the profile's file"
-            )
+            raise ValueError("a series needs at least one value and a step above 0 ms; check the profile's file")
 
     @property
     def end_unix_ms(self) -> int:
@@ -54,14 +52,8 @@ class Series:
         """
         span_ms = self.end_unix_ms - self.start_unix_ms
         slot_ms = slot_s * 1000
-        if (
-            self.start_unix_ms % slot_ms
-            or span_ms % slot_ms
-            or (self.step_ms % slot_ms and slot_ms % self.step_ms)
-        ):
-            raise ValueError(
-                f"steps of {self.step_ms} ms do not fill slots of {slot_s} s; cut the series on slots"
-            )
+        if self.start_unix_ms % slot_ms or span_ms % slot_ms or (self.step_ms % slot_ms and slot_ms % self.step_ms):
+            raise ValueError(f"steps of {self.step_ms} ms do not fill slots of {slot_s} s; cut the series on slots")
         piece_ms = min(self.step_ms, slot_ms)
         pieces_per_slot, pieces_per_step = slot_ms // piece_ms, self.step_ms // piece_ms
         energies, total, counted = [], 0, 0

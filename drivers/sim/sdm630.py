@@ -22,7 +22,7 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.modbus.eastron_points import EXPORT_ADDRESS, IMPORT_ADDRESS, SDM630_POINTS
-from drivers.sim.modbus_image import FAULTS, POINTS, MeterTruth, float32_words, register_image
+from drivers.sim.modbus_image import POINTS, MeterTruth, float32_words, register_image
 from drivers.sim.modbus_ptys import PtyPair
 
 _ENERGY_FROM, _PHASE_ENERGY_FROM, _PHASE_ENERGY_TO = 72, 342, 358
@@ -80,9 +80,7 @@ class SimulatedSdm:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_LIMIT_S)
         if self._thread.is_alive():
-            raise SimulatedMeterError(
-                f"{self.model} over {self.over} did not stop; look for a blocked truth()"
-            )
+            raise SimulatedMeterError(f"{self.model} over {self.over} did not stop; look for a blocked truth()")
 
     def _run(self) -> None:
         """Thread: serve until told to stop; a failure to start is kept for the caller."""
@@ -133,8 +131,7 @@ class SimulatedSdm:
             readable = {address + k for _, address, _, _ in POINTS[self.model] for k in (0, 1)}
         inputs = [SimData(address, values=0, datatype=DataType.REGISTERS) for address in sorted(readable)]
         holding = [
-            SimData(address, values=float32_words(value), datatype=DataType.REGISTERS)
-            for address, value in _SETUP
+            SimData(address, values=float32_words(value), datatype=DataType.REGISTERS) for address, value in _SETUP
         ]
         bits = [SimData(0, values=False, datatype=DataType.BITS)]
         tables = (bits, list(bits), holding, inputs)

@@ -205,9 +205,7 @@ class Sender:
         self._nonce += 1
         return _hex(bytes(Account.sign_transaction(fields, self._secret).raw_transaction))
 
-    def send(
-        self, what: str, to: bytes, data: bytes = b"", gas: int = CALL_GAS, value: int = 0
-    ) -> dict[str, Any]:
+    def send(self, what: str, to: bytes, data: bytes = b"", gas: int = CALL_GAS, value: int = 0) -> dict[str, Any]:
         """Sends one transaction; its receipt, or ChainError naming `what` when it failed."""
         sent = self._rpc.call("eth_sendRawTransaction", self.signed(to, data, gas, value))
         return self._receipt(what, sent)
@@ -258,9 +256,7 @@ def _contracts(rpc: Rpc, owner: Sender, request: Deployment) -> AddressBook:
     """The three contracts; the owner is treasury and time lock too."""
     coin = owner.create(Artifact("TestCoin"), owner.address, COIN_DECIMALS)
     meter_list = owner.create(Artifact("MeterList"), owner.address)
-    settlement = owner.create(
-        Artifact("EnergySettlement"), meter_list, owner.address, owner.address, request.fee_bps
-    )
+    settlement = owner.create(Artifact("EnergySettlement"), meter_list, owner.address, owner.address, request.fee_bps)
     owner.send("naming the settlement", meter_list, Artifact("MeterList").data("setSettlement", settlement))
     return AddressBook(int(rpc.call("eth_chainId"), 16), coin, meter_list, settlement, 0)
 

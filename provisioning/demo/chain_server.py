@@ -55,9 +55,7 @@ class _Chain(MiningChain):
     chain_id = CHAIN_ID
     vm_configuration = ConsensusApplier(NoProofConsensus).amend_vm_configuration(((0, PragueVM),))
 
-    def create_header_from_parent(
-        self, parent_header: BlockHeaderAPI, **header_params: Any
-    ) -> BlockHeaderAPI:
+    def create_header_from_parent(self, parent_header: BlockHeaderAPI, **header_params: Any) -> BlockHeaderAPI:
         """The next header; py-evm would take its time from the computer's clock."""
         fixed = {"gas_limit": parent_header.gas_limit, "timestamp": parent_header.timestamp + 1}
         return super().create_header_from_parent(parent_header, **{**fixed, **header_params})
@@ -162,8 +160,7 @@ class LocalChain:
             word = "low" if transaction.nonce < nonce else "high"
             raise RpcError(
                 _REFUSED,
-                f"nonce too {word}: address {to_json(transaction.sender)}, "
-                f"tx: {transaction.nonce} state: {nonce}",
+                f"nonce too {word}: address {to_json(transaction.sender)}, tx: {transaction.nonce} state: {nonce}",
             )
 
     def _remember(self, block: BlockAPI, receipts: Sequence[ReceiptAPI]) -> None:
@@ -419,9 +416,7 @@ def _transaction(transaction: SignedTransactionAPI, block: BlockAPI) -> Json:
     return shown
 
 
-def _receipt(
-    transaction: SignedTransactionAPI, receipt: ReceiptAPI, block: BlockAPI, gas_before: int
-) -> Json:
+def _receipt(transaction: SignedTransactionAPI, receipt: ReceiptAPI, block: BlockAPI, gas_before: int) -> Json:
     made = None if transaction.to else generate_contract_address(transaction.sender, transaction.nonce)
     return {
         "transactionHash": transaction.hash,

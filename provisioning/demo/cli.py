@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         "--speed", type=float, default=0.0, metavar="X", help="at most X times real time (default: as fast as it goes)"
     )
     options.add_argument("--seed", type=int, default=1, help="same seed, same energies, bills and evidence")
-    options.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="where everything is written")
+    options.add_argument(
+        "--out", type=Path, default=Path("demo-out"), metavar="DIR", help="where everything is written"
+    )
     options.add_argument(
         "--fault",
         action="append",
@@ -47,9 +49,13 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--broker", choices=CHOICES, default="", help="default: mosquitto when installed, else nats")
     options.add_argument("--serve", action="store_true", help="keep the pages up until Ctrl-C")
-    options.add_argument("--json", action="store_true", help="print the report as JSON, nothing else, on standard output")
     options.add_argument(
-        "--preset", choices=("demo-hive",), help="the white paper's testbed: a producer, a consumer, a day in ten minutes"
+        "--json", action="store_true", help="print the report as JSON, nothing else, on standard output"
+    )
+    options.add_argument(
+        "--preset",
+        choices=("demo-hive",),
+        help="the white paper's testbed: a producer, a consumer, a day in ten minutes",
     )
     return options
 

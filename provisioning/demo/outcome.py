@@ -6,6 +6,7 @@ with the books, all from files and processes a stranger could run.
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -90,9 +91,9 @@ def readings_of(evidence: Path, address: str) -> list[ReadingMessage]:
 
 def slot_energies(readings: list[ReadingMessage]) -> list[tuple[int, int]]:
     """Slot and net energy (milliwatt-hours) between consecutive readings."""
-    pairs = zip(readings, readings[1:], strict=False)
     return [
-        (b.slot, b.import_milliwh - a.import_milliwh - (b.export_milliwh - a.export_milliwh)) for a, b in pairs
+        (b.slot, b.import_milliwh - a.import_milliwh - (b.export_milliwh - a.export_milliwh))
+        for a, b in pairwise(readings)
     ]
 
 
@@ -100,9 +101,7 @@ def _standalone_micro(readings: list[ReadingMessage], tariff: Tariff) -> int:
     return micro_owed(sum(tariff_cost_pico(energy, *tariff.prices(slot)) for slot, energy in slot_energies(readings)))
 
 
-def _report(
-    run: HiveRun, evidence: Path, verified: Document, settlements: list[Document], wall_s: float
-) -> HiveReport:
+def _report(run: HiveRun, evidence: Path, verified: Document, settlements: list[Document], wall_s: float) -> HiveReport:
     by_address = {home["worker"]: home for home in verified["homes"]}
     homes = tuple(_home_report(run, evidence, home, by_address[home.address]) for home in run.plan.homes)
     transactions = [
@@ -196,10 +195,11 @@ def _hive_findings(run: HiveRun, report: HiveReport) -> list[str]:
         found.append("Hive: settlement: a started day was not settled")
     for home in report.homes:
         if home.hive_micro > home.standalone_micro:
-            found.append(f"{home.serial}: tariff: pays {home.hive_micro} micro, its own tariff asks {home.standalone_micro}")
+            found.append(
+                f"{home.serial}: tariff: pays {home.hive_micro} micro, its own tariff asks {home.standalone_micro}"
+            )
         if home.readings_verified != home.readings_signed:
             found.append(f"{home.serial}: readings: {home.readings_signed} signed, {home.readings_verified} verified")
         if not home.statements_both_signed:
             found.append(f"{home.serial}: statements: none was signed by both")
     return found
-

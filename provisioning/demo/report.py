@@ -73,7 +73,10 @@ def _sum(rows: list[tuple[str, ...]], column: int) -> str:
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [cell.ljust(width) if k < 2 else cell.rjust(width) for k, (cell, width) in enumerate(zip(row, widths, strict=True))]
+    cells = [
+        cell.ljust(width) if k < 2 else cell.rjust(width)
+        for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
     return "  ".join(cells).rstrip()
 
 

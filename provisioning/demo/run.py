@@ -101,7 +101,15 @@ class HiveRun:
         port = free_port()
         self.rpc = f"http://127.0.0.1:{port}"
         start = start_unix_s(self.plan)
-        command = (sys.executable, "-m", "provisioning.demo.chain_server", "--port", str(port), "--time", str(start - SLOT_S))
+        command = (
+            sys.executable,
+            "-m",
+            "provisioning.demo.chain_server",
+            "--port",
+            str(port),
+            "--time",
+            str(start - SLOT_S),
+        )
         await self.children.start(ChildPlan("chain", command))
         plan = self.plan
         request = chain_deploy.Deployment(
@@ -128,9 +136,7 @@ class HiveRun:
         names = [queen, *(home.address for home in plan.homes)]
         certificates: dict[str, CertificateFiles] = {name: authority.issue_client(name) for name in names}
         port, server = free_port(), authority.issue_server("127.0.0.1")
-        broker = BrokerPlan(
-            "127.0.0.1", port, folder, authority.file, server, demo_plan.HIVE, queen, tuple(names[1:])
-        )
+        broker = BrokerPlan("127.0.0.1", port, folder, authority.file, server, demo_plan.HIVE, queen, tuple(names[1:]))
         await self.children.start(broker_child(choice, broker))
         assert self.book is not None
         return Surroundings(

@@ -53,9 +53,7 @@ class Queen:
         rules = RoundRules(
             hive, domain, loaded.tariff, 2 * terms.max_power_w, times.answer_within_s, times.most_iterations
         )
-        self.coordinator = Coordinator(
-            clock, store, rules, self.refusals, self.downlink.round, self.presence.online
-        )
+        self.coordinator = Coordinator(clock, store, rules, self.refusals, self.downlink.round, self.presence.online)
         takers = Takers(self.ingest, self.channels, self.coordinator, self.presence, self.refusals)
         self.dispatcher = Dispatcher(hive, takers, settings.limits, now, self.downlink.statements)
         self.dispatcher.enrol([worker.address for worker in loaded.workers])

@@ -44,9 +44,7 @@ class ChannelRules:
 class Channels:
     """All payment channels of a Hive."""
 
-    def __init__(
-        self, store: Store, rules: ChannelRules, refusals: Refusals, now_unix_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, rules: ChannelRules, refusals: Refusals, now_unix_s: Callable[[], float]) -> None:
         self._store, self._rules, self._refusals, self._now_unix_s = store, rules, refusals, now_unix_s
         self._totals: dict[int, SignedTotals] = {}
         self._low_credit: set[str] = set()

@@ -100,9 +100,7 @@ def plan_of(loaded: Loaded, store: Store, day: int) -> Settlement:
             if signed is None or signed.statement.slot <= row.chain_slot or not row.is_open:
                 continue
             s = signed.statement
-            leaf = SettleLeaf(
-                s.worker, s.slot, s.net, s.imported, s.exported, s.readings, signed.worker_signature
-            )
+            leaf = SettleLeaf(s.worker, s.slot, s.net, s.imported, s.exported, s.readings, signed.worker_signature)
             leaves.append(leaf)
             stored[s.worker] = row.chain_net_micro
     hive = loaded.settings.hive

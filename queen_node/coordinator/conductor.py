@@ -112,9 +112,7 @@ class Coordinator:
             return {}
         self._row = replace(self._row, flexible=len(moving))
         most = self._rules.most_iterations
-        queen = QueenIteration(
-            tariff, len(moving), sigma, constant_w=constant, price0_e7=start, max_iterations=most
-        )
+        queen = QueenIteration(tariff, len(moving), sigma, constant_w=constant, price0_e7=start, max_iterations=most)
         answers.ledger = AnswerLedger(moving, start, sigma)
         agreed = await self._iterate(answers, queen, moving, until_unix_s, sigma)
         silent = answers.ledger.silent

@@ -1,6 +1,6 @@
 """Whether a message is a Reading that may follow the last accepted one; each refusal has a short reason.
 
-    decode -> enrolled, own topic -> flags -> signature -> slot -> chain -> counters -> plausible step
+decode -> enrolled, own topic -> flags -> signature -> slot -> chain -> counters -> plausible step
 """
 
 from dataclasses import dataclass

@@ -24,9 +24,7 @@ def broker(request, tmp_path):
         pytest.skip(f"SKIPPED LOUDLY: {error}")
     authority = Authority(tmp_path / "tls", "Hive 7")
     server = authority.issue_server("127.0.0.1")
-    plan = BrokerPlan(
-        "127.0.0.1", free_port(), tmp_path / "broker", authority.file, server, 7, QUEEN, (ALICE, BOB)
-    )
+    plan = BrokerPlan("127.0.0.1", free_port(), tmp_path / "broker", authority.file, server, 7, QUEEN, (ALICE, BOB))
     child = broker_child(choice, plan)
     process = subprocess.Popen(child.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield plan, authority

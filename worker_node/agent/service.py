@@ -235,8 +235,14 @@ class Agent:
             if profile is not None:
                 await self._keep(
                     StoredPlan(
-                        message.first_slot, HIVE, message.round, profile.net_w, profile.battery_w,
-                        _watts(running.base_kw), message.price_e7_per_kwh, salt,
+                        message.first_slot,
+                        HIVE,
+                        message.round,
+                        profile.net_w,
+                        profile.battery_w,
+                        _watts(running.base_kw),
+                        message.price_e7_per_kwh,
+                        salt,
                     )
                 )
         self._round = None

@@ -99,9 +99,7 @@ class Daemon:
             self._sampled, self._slot_ended, self._read_signed, self._meter_silent, self._manager.alive
         )
         who = self._who
-        return Metering(
-            self._clock, self._meter, self._journal, who.signer, who.agreement.domain, options, events
-        )
+        return Metering(self._clock, self._meter, self._journal, who.signer, who.agreement.domain, options, events)
 
     def _make_session(self) -> BrokerSession:
         own, path = self._settings.broker, self._settings.path

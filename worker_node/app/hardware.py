@@ -78,9 +78,7 @@ def chip_settings(meter: MeterSection) -> "Atm90e32asSettings":
     from drivers.chips.atm90e32as_settings import UNITY, make_settings
 
     calibration = tuple(
-        UNITY._replace(
-            u_gain=meter.u_gain[k], i_gain=meter.i_gain[k], pq_gain=meter.pq_gain[k], phi=meter.phi[k]
-        )
+        UNITY._replace(u_gain=meter.u_gain[k], i_gain=meter.i_gain[k], pq_gain=meter.pq_gain[k], phi=meter.phi[k])
         for k in range(3)
     )
     return make_settings(

@@ -203,7 +203,10 @@ class Metering:
         one = signed.reading
         _LOG.info(
             "reading_signed slot=%d import_milliwh=%d export_milliwh=%d flags=%d",
-            one.slot, one.imported, one.exported, one.flags,
+            one.slot,
+            one.imported,
+            one.exported,
+            one.flags,
         )
         return signed
 

@@ -18,9 +18,7 @@ def minute_rows(days: int) -> list[str]:
     rows = []
     for minute in range(days * 1440):
         clock = FIRST + timedelta(minutes=minute)
-        rows.append(
-            f"{clock.isoformat(' ')},{0.2 + minute * 0.001:.3f},0.1,240.0,1.0,0.0,0.0,{minute // 1440}.0"
-        )
+        rows.append(f"{clock.isoformat(' ')},{0.2 + minute * 0.001:.3f},0.1,240.0,1.0,0.0,0.0,{minute // 1440}.0")
     return rows
 
 

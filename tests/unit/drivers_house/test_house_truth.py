@@ -50,21 +50,15 @@ def lived(spec: HouseSpec, orders: list[tuple[int, int]], pieces: int) -> HouseS
 
 
 @given(SPECS, ORDERS, st.integers(2, 9))
-def test_truth_does_not_depend_on_how_time_is_cut(
-    spec: HouseSpec, orders: list[tuple[int, int]], cut: int
-) -> None:
+def test_truth_does_not_depend_on_how_time_is_cut(spec: HouseSpec, orders: list[tuple[int, int]], cut: int) -> None:
     assert lived(spec, orders, 1) == lived(spec, orders, cut)
 
 
 @given(SPECS, ORDERS)
-def test_energy_balance_is_exact_in_total_and_by_phase(
-    spec: HouseSpec, orders: list[tuple[int, int]]
-) -> None:
+def test_energy_balance_is_exact_in_total_and_by_phase(spec: HouseSpec, orders: list[tuple[int, int]]) -> None:
     state = lived(spec, orders, 1)
     net = state.import_microjoule - state.export_microjoule
-    assert net == (
-        state.load_microjoule - state.pv_microjoule + state.charged_microjoule - state.discharged_microjoule
-    )
+    assert net == (state.load_microjoule - state.pv_microjoule + state.charged_microjoule - state.discharged_microjoule)
     imports = state.import_a_microjoule + state.import_b_microjoule + state.import_c_microjoule
     exports = state.export_a_microjoule + state.export_b_microjoule + state.export_c_microjoule
     assert imports - exports == net
@@ -84,9 +78,7 @@ def test_the_battery_keeps_its_books_and_its_limits(spec: HouseSpec, orders: lis
 
 
 @given(SPECS, ORDERS)
-def test_truth_is_the_sum_of_the_stretches_told_to_the_listener(
-    spec: HouseSpec, orders: list[tuple[int, int]]
-) -> None:
+def test_truth_is_the_sum_of_the_stretches_told_to_the_listener(spec: HouseSpec, orders: list[tuple[int, int]]) -> None:
     told: list[tuple[int, int, tuple[int, int, int]]] = []
     house = House(spec, bytearray(STATE_BYTES), lambda start, end, net: told.append((start, end, net)))
     at = START_MS

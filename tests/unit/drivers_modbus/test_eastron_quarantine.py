@@ -62,9 +62,7 @@ def test_a_sample_carries_absolute_milliwh_and_signed_power() -> None:
 
 @pytest.mark.parametrize("words", [[0x7FC0, 0], [0x7F80, 0], [0xFFFF, 0xFFFF], [0xC2C8, 0], [0x42C6, 0]])
 @pytest.mark.parametrize("address", [72, 74])
-def test_nan_infinity_all_ones_negative_and_lower_counters_are_quarantined(
-    words: list[int], address: int
-) -> None:
+def test_nan_infinity_all_ones_negative_and_lower_counters_are_quarantined(words: list[int], address: int) -> None:
     bench = Bench()
     bench.registers[74] = 100.0
     driver = meter(bench)

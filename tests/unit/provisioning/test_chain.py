@@ -67,9 +67,7 @@ class Bench:
         self.book = chain.deploy(rpc, deployment())
         self.web3 = Web3(HTTPProvider(rpc))
         abi = json.loads((REPOSITORY / "contracts/abi/EnergySettlement.json").read_text())["abi"]
-        self.settlement = self.web3.eth.contract(
-            address=Web3.to_checksum_address(self.book.settlement), abi=abi
-        )
+        self.settlement = self.web3.eth.contract(address=Web3.to_checksum_address(self.book.settlement), abi=abi)
 
     def view(self, function: str, *arguments: object) -> dict[str, object]:
         call = getattr(self.settlement.functions, function)(*arguments)
@@ -82,11 +80,7 @@ class Bench:
     def packed(self, signer: KeySigner, statement: Statement) -> bytes:
         signature = signer.sign(digest(Domain(self.book.chain_id, self.book.settlement), statement))
         counters = statement.imported.to_bytes(6, "big") + statement.exported.to_bytes(6, "big")
-        place = (
-            statement.worker
-            + statement.slot.to_bytes(4, "big")
-            + statement.net.to_bytes(8, "big", signed=True)
-        )
+        place = statement.worker + statement.slot.to_bytes(4, "big") + statement.net.to_bytes(8, "big", signed=True)
         return place + counters + statement.readings + signature
 
     def signed(self, **fields: object) -> bytes:
@@ -184,9 +178,7 @@ def test_transactions_sent_together_are_all_taken_or_none(bench: Bench):
 
 def test_a_revert_answers_its_bytes(bench: Bench):
     call = bench.settlement.encode_abi("deposit", [99, bench.settlement.address, 1])
-    answer = bench.web3.provider.make_request(
-        "eth_call", [{"to": bench.settlement.address, "data": call}, "latest"]
-    )
+    answer = bench.web3.provider.make_request("eth_call", [{"to": bench.settlement.address, "data": call}, "latest"])
     selector = keccak(b"UnknownHive(uint32)")[:4]
     assert answer["error"]["code"] == 3
     assert answer["error"]["data"] == "0x" + (selector + (99).to_bytes(32, "big")).hex()

@@ -107,9 +107,7 @@ class World:
 
     def __init__(self, homes: int = 3, *, funding_micro: int = 100_000_000, metered: bool = True, fee: int = 25):
         self.tariff = make_tariff()
-        self.terms = HiveTerms(
-            HIVE, 1, 0, keccak(tariff_document(self.tariff)), 250, fee, 20, 500_000, 40_000, 0, 2
-        )
+        self.terms = HiveTerms(HIVE, 1, 0, keccak(tariff_document(self.tariff)), 250, fee, 20, 500_000, 40_000, 0, 2)
         self.agreement = Agreement(DOMAIN, QUEEN.address, HIVE, self.terms, self.tariff)
         self.store = Store("sqlite://")
         self.now_unix_s = float((FIRST_SLOT + 1) * 900)
@@ -128,9 +126,7 @@ class World:
         rules = IngestRules(DOMAIN, StepLimit(self.terms.max_power_w, 10_000))
         self.ingest = Ingest(self.store, rules, self.refusals, lambda: self.now_unix_s, self._no_receipts)
         self.ingest.enrol([worker.name for worker in self.workers])
-        self.channels = Channels(
-            self.store, ChannelRules(HIVE, DOMAIN, QUEEN), self.refusals, lambda: self.now_unix_s
-        )
+        self.channels = Channels(self.store, ChannelRules(HIVE, DOMAIN, QUEEN), self.refusals, lambda: self.now_unix_s)
         self.closer = Closer(
             self.store,
             Rules(self.terms, struct_hash(self.terms), self.tariff),

@@ -163,8 +163,17 @@ def run_timetable(world, wire, instants, connected=True, online=()):
         if connected:
             session.set()
             connection.up(clock.now_unix_s())
-        table = Timetable(clock, TimesSection(), world.closer, world.channels, rounds, downlink_of(world, wire),
-                          session, connection, lambda: set(online))
+        table = Timetable(
+            clock,
+            TimesSection(),
+            world.closer,
+            world.channels,
+            rounds,
+            downlink_of(world, wire),
+            session,
+            connection,
+            lambda: set(online),
+        )
         tasks = [asyncio.create_task(table.close_slots()), asyncio.create_task(table.coordinate())]
         await asyncio.sleep(0)
         for at, action in instants:
@@ -216,8 +225,9 @@ def test_after_an_outage_of_the_broker_readings_are_awaited_before_a_slot_closes
         session.set()
         connection.up(end + 100)
 
-    run_timetable(world, wire, [(end + 10, nothing), (end + 119, back), (end + 120, count), (end + 121, count)],
-                  connected=False)
+    run_timetable(
+        world, wire, [(end + 10, nothing), (end + 119, back), (end + 120, count), (end + 121, count)], connected=False
+    )
     assert counted == [0, 1]
 
 

@@ -88,7 +88,7 @@ def test_payments_equal_grid_fee_and_reserve_exactly(tariff, homes, fee, theta, 
 @given(
     others=st.lists(ENERGY, min_size=1, max_size=5),
     late=ENERGY,
-    meter=st.one_of(st.none(), st.integers(-10**7, 10**7)),
+    meter=st.one_of(st.none(), st.integers(-(10**7), 10**7)),
 )
 def test_a_late_reading_moves_only_its_own_account_and_the_reserve(tariff, others, late, meter):
     rules = rules_of(tariff)
@@ -106,9 +106,7 @@ def test_a_late_reading_moves_only_its_own_account_and_the_reserve(tariff, other
 
 @settings(max_examples=60, deadline=None)
 @given(
-    days=st.lists(
-        st.lists(st.integers(-3_000_000, 3_000_000), min_size=4, max_size=4), min_size=2, max_size=12
-    ),
+    days=st.lists(st.lists(st.integers(-3_000_000, 3_000_000), min_size=4, max_size=4), min_size=2, max_size=12),
     lag=st.integers(1, 3),
 )
 def test_with_every_exporter_late_the_reserve_stays_at_or_above_zero(tariff, days, lag):

@@ -72,8 +72,13 @@ class Hive:
 
     def answer(self, name, own, message):
         flexible = own.battery is not None
-        fields = {"worker": name, "round": message.round, "iteration": message.iteration,
-                  "first_slot": message.first_slot, "flexible": flexible}
+        fields = {
+            "worker": name,
+            "round": message.round,
+            "iteration": message.iteration,
+            "first_slot": message.first_slot,
+            "flexible": flexible,
+        }
         if message.iteration == 0:
             worker = WorkerIteration(own, message.sigma_kw2_per_coin)
             self.iterations[name] = worker
@@ -82,9 +87,7 @@ class Hive:
             declared = DeclareMessage(**fields, power_w=(), cost_e9_coin=0, profile="ab" * 32)
             signer = self.world.by_name(name).signer
             signature = signer.sign(digest(self.world.agreement.domain, declared.signed())).hex()
-            return DeclareMessage(
-                **fields, power_w=(), cost_e9_coin=0, profile="ab" * 32, signature=signature
-            )
+            return DeclareMessage(**fields, power_w=(), cost_e9_coin=0, profile="ab" * 32, signature=signature)
         if not flexible:
             return DeclareMessage(**fields, power_w=(0,) * SLOTS, cost_e9_coin=0)
         answer = self.iterations[name].answer(message.price_e7_per_kwh)
@@ -172,8 +175,9 @@ def test_strange_answers_are_refused_by_reason_and_change_nothing(world, first_s
         def answer(self, name, own, message):
             told = super().answer(name, own, message)
             if name == a.name and message.iteration == 0:
-                return DeclareMessage(**{**good, "round": message.round, "first_slot": message.first_slot},
-                                      power_w=(10**6,) * SLOTS)
+                return DeclareMessage(
+                    **{**good, "round": message.round, "first_slot": message.first_slot}, power_w=(10**6,) * SLOTS
+                )
             return told
 
     row = Loud(world, homes).coordinate(first_slot + 1)

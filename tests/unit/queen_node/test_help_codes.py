@@ -26,8 +26,11 @@ def import_everything():
 
 def test_every_code_is_explained_and_every_explanation_has_an_error():
     import_everything()
-    product = {e.code for e in all_errors() if e.__module__.split(".")[0] in
-               ("honey_edge", "queen_node", "worker_node", "provisioning")}
+    product = {
+        e.code
+        for e in all_errors()
+        if e.__module__.split(".")[0] in ("honey_edge", "queen_node", "worker_node", "provisioning")
+    }
     assert sorted(product - set(codes())) == []
     assert sorted(set(codes()) - product - {"E-HIVE"}) == []
 

@@ -330,9 +330,7 @@ class Day:
             tariff_file=self.tariff_file,
             terms_file=self.terms_file,
             workers=tuple(
-                WorkerRecord(
-                    worker=h.address, serial=f"HW-{h.name}", opening_slot=START, counted_from_slot=START + 1
-                )
+                WorkerRecord(worker=h.address, serial=f"HW-{h.name}", opening_slot=START, counted_from_slot=START + 1)
                 for h in homes
             ),
             readings={

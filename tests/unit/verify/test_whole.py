@@ -9,9 +9,7 @@ from queen_node.evidence import EvidenceBundle, write_evidence
 from queen_node.verify import EvidenceError, verify_evidence
 
 
-def test_the_untouched_folder_passes_and_all_money_adds_up(
-    folder: Path, day: Any, addresses: dict[str, str]
-) -> None:
+def test_the_untouched_folder_passes_and_all_money_adds_up(folder: Path, day: Any, addresses: dict[str, str]) -> None:
     report = verify_evidence(folder)
     assert report.conservation_pico == 0
     assert report.reserve_pico == day.reserve

@@ -45,14 +45,22 @@ class Home:
 def price(iteration: int, *, final: bool = False, first_slot: int = FIRST_SLOT + 1) -> RoundMessage:
     prices = tuple(1_500_000 if k % 96 < 60 else 3_000_000 for k in range(96))
     return RoundMessage(
-        hive=HIVE, round=3, iteration=iteration, final=final, first_slot=first_slot, price_e7_per_kwh=prices,
-        sigma_kw2_per_coin=100, deadline_unix_s=0,
+        hive=HIVE,
+        round=3,
+        iteration=iteration,
+        final=final,
+        first_slot=first_slot,
+        price_e7_per_kwh=prices,
+        sigma_kw2_per_coin=100,
+        deadline_unix_s=0,
     )
 
 
 async def a_round(agent: Agent) -> list[DeclareMessage | None]:
     return [
-        await agent.answer(price(0)), await agent.answer(price(1)), await agent.answer(price(2)),
+        await agent.answer(price(0)),
+        await agent.answer(price(1)),
+        await agent.answer(price(2)),
         await agent.answer(price(2, final=True)),
     ]
 
@@ -194,5 +202,3 @@ def test_rounds_that_do_not_fit_are_refused_or_ignored(tmp_path: Path) -> None:
 )
 def test_what_will_be_stored_at_the_slots_end(power: int, after: int) -> None:
     assert BATTERY.after(3_000_000, power, 900) == after
-
-

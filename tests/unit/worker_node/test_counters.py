@@ -15,8 +15,14 @@ STEP = 3_125_000
 
 
 def sample(
-    imported: int, exported: int = 0, *, kind: str = INCREMENT, at_ms: int = 0, power_w: float | None = None,
-    flags: int = 0, step: int = STEP,
+    imported: int,
+    exported: int = 0,
+    *,
+    kind: str = INCREMENT,
+    at_ms: int = 0,
+    power_w: float | None = None,
+    flags: int = 0,
+    step: int = STEP,
 ) -> MeterSample:
     power = None if power_w is None else (power_w, power_w, 0.0, 0.0)
     nothing = (None, None, None, None, None, None)

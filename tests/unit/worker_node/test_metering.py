@@ -96,9 +96,7 @@ class Life:
         asyncio.run(self._live(grants, finish, before))
         return self
 
-    async def _live(
-        self, grants: tuple[int, ...], finish: bool, before: "Callable[[Life, int], None] | None"
-    ) -> None:
+    async def _live(self, grants: tuple[int, ...], finish: bool, before: "Callable[[Life, int], None] | None") -> None:
         clock = GrantedClock(self.start_unix_s)
         clock.trusted = lambda: self.trusted  # type: ignore[method-assign]
         self.chip = self.chip or Chip(clock.now_unix_s)

@@ -182,7 +182,10 @@ def test_a_statement_is_answered_on_the_countersign_topic(tmp_path: Path) -> Non
         assert site.statements == [b"statement"]
         out = site.broker.sent[-1]
         assert (out.topic, out.payload, out.qos, out.retained) == (
-            f"hive/v1/{HIVE}/w/{ADDRESS}/countersign", b"signed", 1, False
+            f"hive/v1/{HIVE}/w/{ADDRESS}/countersign",
+            b"signed",
+            1,
+            False,
         )
         site.broker.away = True
         await site.uplink.received(f"hive/v1/{HIVE}/q/statement/{ADDRESS}", b"statement")

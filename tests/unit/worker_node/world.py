@@ -35,9 +35,7 @@ def write_settings(folder: Path, changes: Mapping[str, str] | None = None, *, ba
     """Everything a Worker reads; `changes` replace texts of the settings file."""
     hashed = digest(DOMAIN, TERMS)
     (folder / "tariff.json").write_bytes(tariff_document(TARIFF))
-    (folder / "terms.json").write_bytes(
-        terms_document(TermsFile.of(TERMS, QUEEN.sign(hashed), OWNER.sign(hashed)))
-    )
+    (folder / "terms.json").write_bytes(terms_document(TermsFile.of(TERMS, QUEEN.sign(hashed), OWNER.sign(hashed))))
     key = folder / "device.key"
     key.write_text(keccak(b"worker of the tests").hex())
     key.chmod(0o600)
@@ -118,8 +116,21 @@ class QueensBook:
         price = buy if pcc > 0 else sell
         leaves = [struct_hash(one), keccak(b"neighbour" + bytes([one.slot % 256]))]
         return SlotTotals(
-            HIVE, one.slot, bought, sold, pcc, buy, sell, price, TERMS.theta, TERMS.fee, 2, 0, 0,
-            merkle_root(leaves), struct_hash(TERMS),
+            HIVE,
+            one.slot,
+            bought,
+            sold,
+            pcc,
+            buy,
+            sell,
+            price,
+            TERMS.theta,
+            TERMS.fee,
+            2,
+            0,
+            0,
+            merkle_root(leaves),
+            struct_hash(TERMS),
         )
 
     def line(self, one: Reading) -> StatementLine:
@@ -135,8 +146,14 @@ class QueensBook:
         self.position = booking.position
         self.leaves.extend(line_leaves(struct_hash(one), totals, booking.kind))
         return StatementLine(
-            totals, QUEEN.sign(digest(DOMAIN, totals)), path, booking.kind, booking.energy_milliwh, 1000,
-            booking.amount_pico, booking.position.net_pico,
+            totals,
+            QUEEN.sign(digest(DOMAIN, totals)),
+            path,
+            booking.kind,
+            booking.energy_milliwh,
+            1000,
+            booking.amount_pico,
+            booking.position.net_pico,
         )
 
     def statement(self, readings: list[Reading]) -> StatementMessage:
@@ -154,4 +171,3 @@ class QueensBook:
         statement = Statement(HIVE, WORKER.address, at.slot, net, at.imported, at.exported, merkle_root(self.leaves))
         statement = replace(statement, **changes)
         return statement_message(statement, QUEEN.sign(digest(DOMAIN, statement)), self.cover, lines)
-
