@@ -73,7 +73,7 @@ class MeterSection:
     phi: tuple[int, ...] = option("phase angle register words", (0, 0, 0))
     spi_bus: int = option("number of the SPI bus", 0, low=0, high=9)
     spi_device: int = option("chip select of the chip", 0, low=0, high=9)
-    spi_hz: int = option("clock of the SPI bus", 200_000, low=1_000, high=1_200_000)
+    spi_hz: int = option("clock of the SPI bus", 200_000, low=1_000, high=1_100_000)
     host: str = option("Modbus TCP: host of the meter or gateway", "127.0.0.1")
     port: int = option("Modbus TCP: port", 502, low=1, high=65_535)
     serial_port: str = option("Modbus RTU: device such as /dev/ttyUSB0", "")

@@ -252,6 +252,8 @@ def market_solve(
     with reported():
         document = solve_case(read_case_file(file))
         emit(document, as_json, lambda: _print_case(document))
+        if document.get("status") == "refused":
+            raise typer.Exit(output.EXIT_REFUSED)
 
 
 @_groups["market"].command("settle")

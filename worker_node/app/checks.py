@@ -25,16 +25,16 @@ class Checks:
         self._failed: dict[str, Check] = {}
 
     def note(self, name: str, ok: bool, detail: str, at_unix_s: float) -> None:
-        """Takes the newest outcome of a check."""
+        """Takes the newest outcome of a check; `detail` says what is wrong and is dropped when nothing is."""
         before = self._checks.get(name)
         if before is not None and before.ok == ok:
             return
-        self._checks[name] = Check(name, ok, detail, None if ok else at_unix_s)
+        self._checks[name] = Check(name, ok, "" if ok else detail, None if ok else at_unix_s)
         if not ok:
             self._failed.setdefault(name, self._checks[name])
             _LOG.error("check_failed name=%s detail=%r", name, detail)
         elif before is not None:
-            _LOG.info("check_passed name=%s detail=%r", name, detail)
+            _LOG.info("check_passed name=%s", name)
 
     def sample(self, taken: Taken) -> None:
         """What one sample says."""
