@@ -7,12 +7,10 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coincurve.utils import GROUP_ORDER_INT
-
 from honey_edge.billing.tariff import Tariff, parse_tariff
 from honey_edge.model.ids import IdentityError, address_bytes, checked_serial
 from honey_edge.model.options import SettingsError, option, read_settings
-from honey_edge.wire.signing import KeySigner
+from honey_edge.wire.signing import KeySigner, secret_of
 from honey_edge.wire.structs import HiveTerms
 from honey_edge.wire.terms_file import Signers, parse_terms
 from honey_edge.wire.typed_data import Domain
@@ -217,17 +215,8 @@ def _worker(entry: object, place: str) -> EnrolledWorker:
 
 
 def read_secret(file: Path) -> bytes:
-    """The secp256k1 secret that a file holds as hex; refused when others than its owner may read it."""
-    text = _text(file).strip()
-    if file.stat().st_mode & 0o077:
-        raise SettingsError(f"{file}: others may read this key", next_step=f"chmod 600 {file}")
-    try:
-        secret = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise SettingsError(f"{file}: is not a secret of 64 hex digits") from error
-    if len(secret) != 32 or not 0 < int.from_bytes(secret, "big") < GROUP_ORDER_INT:
-        raise SettingsError(f"{file}: is not a secp256k1 secret of 64 hex digits")
-    return secret
+    """The secret in a key file; SettingsError when there is none to read, KeyFileError when it will not do."""
+    return secret_of(_text(file), file.stat().st_mode, str(file))
 
 
 def queen_signer(loaded: Loaded) -> KeySigner:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from honey_edge.model.errors import HiveError
 from honey_edge.model.ids import IdentityError, address_bytes, checked_serial
 from honey_edge.model.options import SettingsError, option, read_settings
 from honey_edge.wire.keccak import keccak
+from honey_edge.wire.signing import KeyFileError, secret_of
 
 METER_KINDS = (
     "sim:house",
@@ -26,12 +26,6 @@ METER_KINDS = (
 )
 
 _WIRING = ("host", "port", "serial_port", "spi_bus", "spi_device", "spi_hz")
-
-
-class KeyFileError(HiveError, ValueError):
-    """A key file is missing, readable by others, or does not hold a secret."""
-
-    code = "E-KEY-FILE"
 
 
 @dataclass(frozen=True)
@@ -224,19 +218,9 @@ def _check(settings: WorkerSettings, file: Path) -> None:
 def read_secret(file: Path) -> bytes:
     """The 32 bytes of a key file; KeyFileError when others may read it or it holds anything else."""
     try:
-        mode = file.stat().st_mode & 0o077
-        text = file.read_text(encoding="ascii").strip()
+        return secret_of(file.read_text(encoding="ascii"), file.stat().st_mode, str(file))
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{file}: cannot be read: {error}", next_step="make one with hive-provision") from error
-    if mode:
-        raise KeyFileError(f"{file}: others may read this key", next_step=f"chmod 600 {file}")
-    try:
-        secret = bytes.fromhex(text)
-    except ValueError:
-        secret = b""
-    if len(secret) != 32:
-        raise KeyFileError(f"{file}: a device key is 64 hex digits", next_step="make one with hive-provision")
-    return secret
+        raise KeyFileError(f"{file}: cannot be read: {error}", next_step="name the device key's file") from error
 
 
 def effective(settings: WorkerSettings) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ High s is refused (EIP-2). A `Signer` hides where the key is; verification is ag
 from typing import Protocol
 
 from coincurve import PrivateKey, PublicKey
+from coincurve.utils import GROUP_ORDER_INT
 
 from honey_edge.model.errors import HiveError
 from honey_edge.wire.keccak import keccak
@@ -18,6 +19,12 @@ class SignatureError(HiveError, ValueError):
     """A signature is malformed, has a high s, or is not of the expected key."""
 
     code = "E-SIGNATURE"
+
+
+class KeyFileError(HiveError, ValueError):
+    """A key file is readable by others or does not hold a secret."""
+
+    code = "E-KEY-FILE"
 
 
 class Signer(Protocol):
@@ -58,6 +65,19 @@ class KeySigner:
         raw = self._key.sign_recoverable(digest, hasher=None)
         s = int.from_bytes(raw[32:64], "big") | raw[64] << 255
         return raw[:32] + s.to_bytes(32, "big")
+
+
+def secret_of(text: str, mode: int, place: str) -> bytes:
+    """The 32 bytes that a key file holds as 64 hex digits; KeyFileError when its `mode` lets others read it."""
+    if mode & 0o077:
+        raise KeyFileError(f"{place}: others may read this key", next_step=f"chmod 600 {place}")
+    try:
+        secret = bytes.fromhex(text.strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != 32 or not 0 < int.from_bytes(secret, "big") < GROUP_ORDER_INT:
+        raise KeyFileError(f"{place}: a key is 64 hex digits of a number of the curve")
+    return secret
 
 
 def address_of(public_key: bytes) -> bytes:

@@ -120,7 +120,8 @@ async def run_demo(plan: RunPlan, progress: Progress, broker: str) -> HiveReport
         report = await conclude(run, progress)
         (plan.folder / "report.json").write_text(json.dumps(report.document(), indent=1) + "\n")
         if plan.serve:
-            print_report(report, False)
+            print_report(report, as_json=False)
+            sys.stdout.flush()
             pages = ", ".join(f"{serial} {address}" for serial, address in run.pages().items())
             progress(f"pages: {pages} (Ctrl-C ends)")
             with suppress(asyncio.CancelledError):
@@ -158,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (asyncio.CancelledError, KeyboardInterrupt):
         print("interrupted; everything has been ended", file=sys.stderr)
         return 130
-    if not options.serve:
+    if not plan.serve:
         print_report(report, options.json)
     return 0
 

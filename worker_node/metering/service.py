@@ -144,6 +144,7 @@ class Metering:
     async def _started(self) -> None:
         """Brings the meter into service, trying with a growing pause."""
         while True:
+            self._events.alive()
             try:
                 await self.in_thread(partial(self._meter.start, self._clock.now_unix_s()))
             except DriverError as error:

@@ -11,7 +11,7 @@ from honey_edge.model.options import SettingsError
 from honey_edge.wire import topics
 from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.messages import CursorMessage, StatusMessage
-from honey_edge.wire.signing import signed_by
+from honey_edge.wire.signing import KeyFileError, signed_by
 from honey_edge.wire.typed_data import digest
 from queen_node.app.chain_accounts import IntentRows, account_row
 from queen_node.app.dispatch import Dispatcher, Takers
@@ -295,7 +295,7 @@ def test_a_key_file_without_a_secret_is_refused(tmp_path, text):
     file = tmp_path / "key"
     file.write_text(text)
     file.chmod(0o600)
-    with pytest.raises(SettingsError):
+    with pytest.raises(KeyFileError, match="64 hex digits"):
         read_secret(file)
 
 
