@@ -20,6 +20,7 @@ from honey_edge.market.iteration import (
     QueenIteration,
     WorkerAnswer,
     WorkerIteration,
+    round_sigma,
     shifted_power_w,
     shifted_price_e7,
     starting_price_e7,
@@ -38,6 +39,7 @@ __all__ = [
     "price_e7",
     "price_per_kwh",
     "queen_step",
+    "round_sigma",
     "shifted_power_w",
     "shifted_price_e7",
     "solve_direct",
@@ -133,7 +135,7 @@ def solve_hive(
     """
     if not homes or any(home.slots != tariff.slots for home in homes):
         raise AssetError(f"every home needs a forecast of {tariff.slots} slots, as long as the tariff")
-    sigma = default_sigma(tariff, dt_h) if sigma_kw2_per_coin is None else sigma_kw2_per_coin
+    sigma = round_sigma(tariff, dt_h, settled=warm is not None) if sigma_kw2_per_coin is None else sigma_kw2_per_coin
     moving = [index for index, home in enumerate(homes) if home.flexible]
     if not moving:
         return _constant_hive(homes, tariff, limits, dt_h)

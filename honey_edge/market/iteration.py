@@ -10,6 +10,7 @@ same whatever the order in which answers arrive. lambda below is per kW and slot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,16 +20,54 @@ from honey_edge.market.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
 from honey_edge.market.errors import ProtocolError
 from honey_edge.market.plan import Schedule
 from honey_edge.market.proximal import ProximalSchedule
-from honey_edge.market.queen_step import RELAXATION, kilowatts, price_e7, price_per_kwh, queen_step, watts
+from honey_edge.market.queen_step import (
+    RELAXATION,
+    default_sigma,
+    kilowatts,
+    price_e7,
+    price_per_kwh,
+    queen_step,
+    watts,
+)
 
 MAX_ITERATIONS = 60
 COST_STEPS = 1_000_000_000
 """Steps of a private cost on the wire in one coin."""
 
+WARM_SCALE = 10
+"""Sigma of a round whose prices are nearly right already, over that of any other.
+
+Where the Hive imports (or exports) the price stands still, and a plan moves by a share of 2*dt*c_quad*sigma of its way
+per iteration: 2 % with c_quad 5e-4 and sigma 78. Every round has some way to go, because its last slot is new and the
+charge spreads evenly over slots that cost the same; at 2 % plans and prices swing around each other until the limit
+of iterations. Ten times sigma moves them by 20 %. A price moves by mismatch/(sigma*dt*n) per iteration, so where the
+prices are wrong (a cold start, or sun that comes into the horizon and changes a whole night's price) the small sigma
+is the faster one.
+"""
+
+SETTLED_KW = 0.02
+"""Mismatch per flexible Worker up to which a finished round's prices count as nearly right."""
+
+ANSWER_KW = 1e-3
+"""How exactly a Worker's answer is known: half a watt of rounding, and the schedule's tolerance of 1e-4 kW or more."""
+
+ROUNDING_KW = 0.25e-3
+"""By how much rounding to a watt moves an answer on average; independent answers add up by the root of their number."""
+
 
 def starting_price_e7(tariff: Tariff) -> tuple[int, ...]:
     """Return the price of iteration 0 without an earlier round: half way between sell and buy."""
     return price_e7((tariff.buy_per_kwh + tariff.sell_per_kwh) / 2.0)
+
+
+def round_sigma(tariff: Tariff, dt_h: float = 0.25, *, settled: bool) -> int:
+    """Return sigma (whole kW^2 per coin) of a round; `settled` if it begins with the prices of a settled one."""
+    return default_sigma(tariff, dt_h) * (WARM_SCALE if settled else 1)
+
+
+def is_settled(mismatch_kw: float, flexible: int) -> bool:
+    """Whether the prices that a round of `flexible` Workers ended with are nearly right."""
+    return flexible > 0 and mismatch_kw <= SETTLED_KW * flexible
 
 
 def _horizon(name: str, numbers: Sequence[int], slots: int) -> Sequence[int]:
@@ -138,6 +177,9 @@ class QueenIteration:
             )
         self.tariff, self.limits, self.dt_h, self.max_iterations = tariff, limits, dt_h, max_iterations
         self._scale = flexible * float(sigma_kw2_per_coin)
+        self._mismatch_kw = flexible * ANSWER_KW
+        spread = float((tariff.buy_per_kwh - tariff.sell_per_kwh).sum())
+        self._noise = dt_h * 0.5 * spread * math.sqrt(flexible) * ROUNDING_KW
         self._constant_w = tuple(_horizon("constant_w", constant_w, slots)) if constant_w is not None else (0,) * slots
         opening = starting_price_e7(tariff) if price0_e7 is None else price0_e7
         self.price_e7: tuple[int, ...] = tuple(_horizon("price0_e7", opening, slots))
@@ -180,7 +222,7 @@ class QueenIteration:
         if self._aggregate_kw is None:
             raise ProtocolError("an answer arrived before the round's start", next_step="send iteration 0 first")
         total_kw = self._total_kw(power_sum_w)
-        self.progress = self._judge(total_kw, self._cost(total_kw, cost_sum_e9_coin))
+        self.progress = self._judge(total_kw, cost_sum_e9_coin / COST_STEPS)
         aggregate = self._aggregate_kw + RELAXATION * (total_kw - self._net_kw)
         self._aggregate_kw = aggregate if correction_kw is None else aggregate + correction_kw
         return self._next_price(self._aggregate_kw)
@@ -201,23 +243,44 @@ class QueenIteration:
         self._net_kw = aggregate_kw - self._scale * price_per_kwh(self.price_e7) * self.dt_h
         return self.price_e7
 
-    def _judge(self, total_kw: FloatArray, objective: float) -> Progress:
-        """Apply section 6: (a) mismatch, (b) steady objective three times in a row, (c) limits."""
+    def _judge(self, total_kw: FloatArray, private_cost: float) -> Progress:
+        """Apply section 6: (a) mismatch, (b) steady objective three times in a row, (c) limits.
+
+        (a) and (b) ask for no more than the answers can tell: plans that stand still leave the sum as uncertain as
+        its terms, and where it is asked to be 0 every watt beside costs half of what buying is dearer than selling.
+        """
+        objective = private_cost + self.tariff.cost(total_kw, self.dt_h)
         mismatch = float(np.abs(total_kw - self._net_kw).max())
         largest = max(1.0, float(np.abs(total_kw).max()))
-        turnover = self.dt_h * float((np.abs(self.tariff.buy_per_kwh) * np.abs(total_kw)).sum())
-        # A warm start begins at the gain of the last round: then a hundredth of the turnover stands for it.
-        gain = max(self._start_objective - objective, 0.01 * turnover)
-        self._steady = self._steady + 1 if abs(objective - self._objective) <= 1e-4 * gain else 0
+        steady = max(1e-4 * self._gain(total_kw, objective, private_cost), self._noise)
+        self._steady = self._steady + 1 if abs(objective - self._objective) <= steady else 0
         self._objective = objective
         excess = self.limits.excess_kw(total_kw)
-        converged = mismatch <= 1e-3 * largest and self._steady >= 3 and excess <= 5e-3 * largest
+        agreed = mismatch <= max(1e-3 * largest, self._mismatch_kw)
+        converged = agreed and self._steady >= 3 and excess <= 5e-3 * largest
         return Progress(self.iteration + 1, mismatch, objective, excess, converged)
 
+    def _gain(self, total_kw: FloatArray, objective: float, private_cost: float) -> float:
+        """Return the running estimate of what the plans gain (currency), from below.
 
-def shifted_price_e7(prices_e7: Sequence[int]) -> tuple[int, ...]:
-    """Return the last round's prices one slot on, the last slot wrapped to the first's price (section 4.2)."""
-    return (*prices_e7[1:], prices_e7[0])
+        A cold round begins without plans, so what it has gained counts. A warm one begins at the last round's gain:
+        there the private costs stand for it, because nobody moves energy that saves less than the wear, or else a
+        hundredth of the turnover (which alone is next to nothing in a Hive that covers its own load).
+        """
+        turnover = self.dt_h * float((np.abs(self.tariff.buy_per_kwh) * np.abs(total_kw)).sum())
+        return max(self._start_objective - objective, private_cost, 0.01 * turnover)
+
+
+def shifted_price_e7(prices_e7: Sequence[int], tariff: Tariff) -> tuple[int, ...]:
+    """Return the last round's prices one slot on; the new last slot takes its neighbour's, within its own tariff.
+
+    Storage levels prices between neighbouring slots, and the state of charge required at the end levels the last ones
+    most of all, so the neighbour's price is nearly right. The price of the same time a day earlier (section 4.2 wraps)
+    is not: on the demo's day it set every battery's power in the last slot wrong, up to 20 kW in sum, and all prices
+    nearby had to follow and come back, which cost 18 iterations where 9 to 14 are enough.
+    """
+    sell, buy = price_e7(tariff.sell_per_kwh[-1:])[0], price_e7(tariff.buy_per_kwh[-1:])[0]
+    return (*prices_e7[1:], min(max(prices_e7[-1], sell), buy))
 
 
 def shifted_power_w(power_w: Sequence[int], base_before_w: Sequence[int], base_now_w: Sequence[int]) -> tuple[int, ...]:

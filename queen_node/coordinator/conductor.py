@@ -12,8 +12,14 @@ from dataclasses import dataclass, replace
 from drivers.clock import Clock
 from honey_edge.billing.tariff import Tariff
 from honey_edge.market.assets import Tariff as MarketTariff
-from honey_edge.market.iteration import MAX_ITERATIONS, QueenIteration, shifted_price_e7, starting_price_e7
-from honey_edge.market.queen_step import default_sigma
+from honey_edge.market.iteration import (
+    MAX_ITERATIONS,
+    QueenIteration,
+    is_settled,
+    round_sigma,
+    shifted_price_e7,
+    starting_price_e7,
+)
 from honey_edge.market.stragglers import AnswerLedger
 from honey_edge.wire.codec import MessageError, decode
 from honey_edge.wire.messages import HORIZON_SLOTS, DeclareMessage, RoundMessage
@@ -27,6 +33,8 @@ from queen_node.store.refusals import Refusals
 _LOG = logging.getLogger(__name__)
 _MICRO = 1_000_000
 _MOST_RESTARTS = 2
+_CONVERGED, _LIMIT = "converged", "limit"
+_ENDED = (_CONVERGED, _LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,9 @@ class Coordinator:
     ) -> dict[str, tuple[int, ...]]:
         """One round; the openings of Workers that fell silent, when it must begin anew without them."""
         tariff = self._market_tariff(first_slot)
-        sigma = default_sigma(tariff)
         with self._store.begin() as tx:
             number, last = books.next_round_number(tx), books.last_round(tx)
-        warm = last is not None and last.first_slot == first_slot - 1
-        start = shifted_price_e7(last.prices_e7) if last is not None and warm else starting_price_e7(tariff)
+        start, sigma = _opening(tariff, last if last and last.first_slot == first_slot - 1 else None)
         self._row = RoundRow(number, first_slot, 0, 0, 0, "running", 0.0, start)
         answers = self._answers = RoundAnswers(number, first_slot, HORIZON_SLOTS, self._rules.largest_w)
         await self._ask(answers, self._online() - set(constants), 0, start, sigma)
@@ -119,7 +125,7 @@ class Coordinator:
         if silent:
             self._note(ended="silent")
             return {worker: moving[worker] for worker in silent}
-        ended = "converged" if queen.converged else "limit"
+        ended = _CONVERGED if queen.converged else _LIMIT
         await self._finish(answers, ended, answers.ledger.iteration + 1, agreed, sigma)
         return {}
 
@@ -210,6 +216,14 @@ class Coordinator:
     def _refuse(self, worker: str, payload: bytes, reason: str, detail: str) -> None:
         now = int(self._clock.now_unix_s())
         self._refusals.note(RejectedRow(worker, now, "declare", reason, detail, payload))
+
+
+def _opening(tariff: MarketTariff, before: RoundRow | None) -> tuple[tuple[int, ...], int]:
+    """Price and sigma to begin with, from the round of the slot before as it is stored: a restart changes neither."""
+    if before is None:
+        return starting_price_e7(tariff), round_sigma(tariff, settled=False)
+    settled = before.ended in _ENDED and is_settled(before.mismatch_kw, before.flexible)
+    return shifted_price_e7(before.prices_e7, tariff), round_sigma(tariff, settled=settled)
 
 
 def _sums(profiles: list[tuple[int, ...]]) -> tuple[int, ...]:

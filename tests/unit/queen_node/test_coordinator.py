@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 
 import pytest
 
@@ -119,11 +120,28 @@ def test_a_round_ends_with_a_final_price_within_the_tariff_and_declarations(worl
 def test_the_next_round_starts_from_the_last_price_shifted(world, first_slot, homes):
     hive = Hive(world, homes)
     first = hive.coordinate(first_slot + 1)
+    first_sigma = hive.sent[0].sigma_kw2_per_coin
     second = Hive(world, homes)
     second.sent = list(hive.sent)
     second.coordinate(first_slot + 2)
-    assert second.sent[len(hive.sent)].price_e7_per_kwh == (*first.prices_e7[1:], first.prices_e7[0])
+    assert second.sent[len(hive.sent)].price_e7_per_kwh == (*first.prices_e7[1:], first.prices_e7[-1])
+    assert second.sent[len(hive.sent)].sigma_kw2_per_coin == 10 * first_sigma
     assert second.sent[len(hive.sent)].round == first.number + 1
+
+
+def test_after_a_round_that_ended_far_from_agreement_prices_may_move_fast_again(world, first_slot, homes):
+    hive = Hive(world, homes)
+    settled = hive.coordinate(first_slot + 1)
+    cold_sigma = hive.sent[0].sigma_kw2_per_coin
+    with world.store.begin() as tx:
+        books.put_round(tx, dataclasses.replace(settled, mismatch_kw=0.5, ended="limit"))
+    hive.coordinate(first_slot + 2)
+    assert hive.sent[-1].sigma_kw2_per_coin == cold_sigma
+    with world.store.begin() as tx:
+        last = books.last_round(tx)
+        books.put_round(tx, dataclasses.replace(last, ended="running"))
+    hive.coordinate(first_slot + 3)
+    assert hive.sent[-1].sigma_kw2_per_coin == cold_sigma
 
 
 def test_a_worker_that_falls_silent_does_not_stop_the_others(world, first_slot, homes):
