@@ -141,7 +141,9 @@ def _home_report(run: HiveRun, evidence: Path, home: HomePlan, verified: Documen
         import_milliwh=verified["import_milliwh"],
         export_milliwh=verified["export_milliwh"],
         standalone_micro=_standalone_micro(readings, plan.tariff),
-        alone_optimised_micro=alone_optimised_micro(home, plan.tariff, plan.first_slot, plan.slots),
+        alone_optimised_micro=alone_optimised_micro(
+            home, plan.tariff, plan.first_slot, plan.slots, answer["soc_permille"]
+        ),
         hive_micro=verified["hive_micro"],
         readings_signed=answer["readings"],
         readings_verified=verified["readings"],

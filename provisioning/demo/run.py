@@ -1,7 +1,8 @@
 """One run of a whole Hive: what is started, the day slot by slot, settlement, evidence, report.
 
-Time is granted in three instants a slot: its start (the readings of the slot before are made, sent and receipted), 30 s
-later (that slot is closed and countersigned) and 60 s later (the coming slots are coordinated).
+Time is granted in four instants a slot: its start (the readings of the slot before are made, sent and receipted), 10 s
+later to the Workers alone (a meter that failed at the boundary is read again), 30 s later (that slot is closed and
+countersigned) and 60 s later (the coming slots are coordinated).
 """
 
 import asyncio
@@ -39,7 +40,7 @@ from provisioning.demo.grants import Answer, Grants
 from provisioning.demo.plan import HomePlan, RunPlan
 from provisioning.demo.proxy import Relay
 
-CLOSED_AFTER_S, COORDINATED_AFTER_S = 30, 60
+RETRIED_AFTER_S, CLOSED_AFTER_S, COORDINATED_AFTER_S = 10, 30, 60
 QUEEN = "queen"
 Progress = Callable[[str], None]
 
@@ -220,6 +221,7 @@ class HiveRun:
         for fault in self.faults:
             if fault.slot == number:
                 await self._break(fault)
+        await self.grants.grant(list(self.workers), at + RETRIED_AFTER_S)
         await self._grant(at + CLOSED_AFTER_S)
         for serial in late:
             self.relays[serial].flow()

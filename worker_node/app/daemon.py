@@ -302,6 +302,7 @@ class Daemon:
             "pending": self._uplink.status.unreceipted,
             "readings": state.readings_signed,
             "both_signed": state.account.statements_both_signed,
+            "soc_permille": state.live.soc_permille if state.live else None,
             "page": self._page_url,
             "checks": [{"name": one.name, "detail": one.detail} for one in self._checks.failed()],
         }
