@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from honey_edge.model.slots import slot_at
 from queen_node.cli import output, views
 from queen_node.cli.output import emit, print_pairs, print_table, reported
 from queen_node.settings import Loaded, load
@@ -117,15 +119,32 @@ def _print_lines(lines: list[dict[str, Any]], *keys: str) -> None:
     print_table((*keys, "kind", "energy mWh", "amount", "owed in all"), rows)
 
 
+def _slot_number(text: str) -> int | None:
+    """The slot that a number or an instant in UTC names; wrong usage for any other text."""
+    if not text or text.isdecimal():
+        return int(text) if text else None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is neither a slot number nor an instant such as 2026-05-06T12:00"
+        ) from error
+    return slot_at((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
+
+
 @_groups["slot"].command("show")
 def slot_show(
-    slot: Annotated[int | None, typer.Argument(help="Slot number; the newest closed one without.")] = None,
+    slot: Annotated[
+        str,
+        typer.Argument(help="Slot number, or an instant in UTC (2026-05-06T12:00); the newest closed one without."),
+    ] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """A closed slot: totals, money, who paid what."""
+    number = _slot_number(slot)
     with reported(), _opened(config) as (_, store), store.begin() as tx:
-        document = views.slot_show(tx, slot)
+        document = views.slot_show(tx, number)
 
         def show() -> None:
             print_pairs({key: value for key, value in document.items() if key != "lines"})

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -96,6 +97,12 @@ def test_a_slot_shows_totals_that_add_up(config, first_slot):
     assert document["slot"] == first_slot + 2
     assert sum(line["amount_pico"] for line in document["lines"]) == document["pooled_pico"] + document["alone_pico"]
     assert hive("slot", "show", str(first_slot + 1), "--config", str(config)).exit_code == 0
+
+
+def test_a_slot_can_be_named_by_an_instant_in_it(config, first_slot):
+    instant = datetime.fromtimestamp((first_slot + 1) * 900 + 600, UTC).strftime("%Y-%m-%dT%H:%M")
+    named = hive("slot", "show", instant, "--config", str(config), "--json").stdout
+    assert named == hive("slot", "show", str(first_slot + 1), "--config", str(config), "--json").stdout
 
 
 @pytest.mark.parametrize(
