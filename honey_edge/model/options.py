@@ -6,6 +6,7 @@ raises `SettingsError` with the nearest known name. Pure: the caller reads the f
 """
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ class _Reader:
 
     def _typed(self, hint: Any, value: Any, section: str, name: str) -> Any:
         for candidate in _alternatives(hint):
-            if candidate is float and type(value) in (int, float):
+            if candidate is float and type(value) in (int, float) and math.isfinite(value):
                 return float(value)
             if get_origin(candidate) is tuple and isinstance(value, list):
                 inner = get_args(candidate)[0]
