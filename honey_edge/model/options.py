@@ -93,14 +93,18 @@ class _Reader:
 
     def _typed(self, hint: Any, value: Any, section: str, name: str) -> Any:
         for candidate in _alternatives(hint):
-            if candidate is float and type(value) in (int, float) and math.isfinite(value):
-                return float(value)
+            if candidate is float:
+                if type(value) in (int, float) and math.isfinite(value):
+                    return float(value)
+                continue
             if get_origin(candidate) is tuple and isinstance(value, list):
                 inner = get_args(candidate)[0]
                 return tuple(self._typed(inner, item, section, name) for item in value)
             if isinstance(candidate, type) and type(value) is candidate:
                 return value
-        wanted = " or ".join(getattr(c, "__name__", str(c)) for c in _alternatives(hint))
+        wanted = " or ".join(
+            ("finite " if c is float else "") + getattr(c, "__name__", str(c)) for c in _alternatives(hint)
+        )
         raise self._error(section, name, f"{name} = {value!r} is {type(value).__name__}, expected {wanted}")
 
     def _check(self, rule: _Rule, value: Any, section: str, name: str) -> None:
