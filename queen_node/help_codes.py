@@ -1,6 +1,27 @@
 """What each error code means and what to do: the table behind `hive help CODE`. A test finds codes missing here."""
 
 _TABLE: dict[str, tuple[str, str]] = {
+    "DRV": (
+        "A device or the broker cannot be used now.",
+        "Read the message; a daemon tries again by itself and sends again what it kept.",
+    ),
+    "DRV-BUS": (
+        "The bus did not carry a transfer: no answer, a time-out, or a line stuck at one level.",
+        "Check wiring, power, address and speed; the counters lose nothing while the meter is powered.",
+    ),
+    "DRV-CHECK": (
+        "An answer of a device failed its check, or a setting did not read back.",
+        "Shorten the wires or lower the bus speed; see the device's page in docs/hardware.",
+    ),
+    "DRV-CHIP": ("Something answers, but not the part the settings name.", "Correct [meter] kind, bus and address."),
+    "DRV-LOST": (
+        "A configured register changed by itself: brown-out, reset or tampering.",
+        "Check the supply; the meter is set up again and the slot is flagged.",
+    ),
+    "DRV-RANGE": (
+        "A value that the quantity cannot have, from a meter or in the settings.",
+        "Correct the setting named, or look at the meter's own display.",
+    ),
     "E-HIVE": ("The root of all named errors.", "Read the message; report it if it stands alone."),
     "E-ACCOUNT": (
         "A reading cannot follow the last one of its account: slot or counter went back.",

@@ -94,18 +94,18 @@ def chip_settings(meter: MeterSection) -> "Atm90e32asSettings":
 
 def _chip(meter: MeterSection) -> HomeHardware:
     from drivers.chips.atm90e32as import Atm90e32as
-    from drivers.linux import SystemClock
     from drivers.linux.spi import open_spi
+    from drivers.linux.ticks import MonotonicTicks
 
     stack = ExitStack()
     bus = open_spi(f"/dev/spidev{meter.spi_bus}.{meter.spi_device}", meter.spi_hz)
     stack.callback(bus.close)
-    return HomeHardware(Atm90e32as(bus, SystemClock(), chip_settings(meter)), None, None, stack)
+    return HomeHardware(Atm90e32as(bus, MonotonicTicks(), chip_settings(meter)), None, None, stack)
 
 
 def _modbus(meter: MeterSection, bus: str, model: str, last_valid: tuple[int, int, int] | None) -> HomeHardware:
-    from drivers.linux import SystemClock
     from drivers.linux.modbus import SerialLine, open_serial, open_tcp
+    from drivers.linux.ticks import MonotonicTicks
     from drivers.modbus.eastron import EastronMeter
 
     if bus == "modbus-tcp":
@@ -113,7 +113,7 @@ def _modbus(meter: MeterSection, bus: str, model: str, last_valid: tuple[int, in
     else:
         parity = cast(Literal["N", "E", "O"], meter.parity)
         device = open_serial(SerialLine(meter.serial_port, meter.baud, parity), device_id=meter.unit)
-    driver = EastronMeter(device, SystemClock(), model, meter.fuse_w, last_valid=last_valid)
+    driver = EastronMeter(device, MonotonicTicks(), model, meter.fuse_w, last_valid=last_valid)
     return HomeHardware(driver, None, None, device)
 
 

@@ -3,10 +3,12 @@
 import importlib
 import pkgutil
 
+import drivers
 import honey_edge
 import provisioning
 import queen_node
 import worker_node
+from drivers.errors import DriverError
 from honey_edge.model.errors import HiveError
 from queen_node.help_codes import codes, explain
 
@@ -18,7 +20,7 @@ def all_errors(root=HiveError):
 
 
 def import_everything():
-    for package in (honey_edge, queen_node, worker_node, provisioning):
+    for package in (drivers, honey_edge, queen_node, worker_node, provisioning):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
@@ -26,11 +28,9 @@ def import_everything():
 
 def test_every_code_is_explained_and_every_explanation_has_an_error():
     import_everything()
-    product = {
-        e.code
-        for e in all_errors()
-        if e.__module__.split(".")[0] in ("honey_edge", "queen_node", "worker_node", "provisioning")
-    }
+    packages = ("drivers", "honey_edge", "queen_node", "worker_node", "provisioning")
+    errors = [DriverError, *all_errors(DriverError), *all_errors()]
+    product = {error.code for error in errors if error.__module__.split(".")[0] in packages}
     assert sorted(product - set(codes())) == []
     assert sorted(set(codes()) - product - {"E-HIVE"}) == []
 
