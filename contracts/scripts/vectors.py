@@ -28,6 +28,16 @@ TYPES = {
     "PayoutAddress": "uint32 hive,address worker,address payout,uint32 serial",
     "HiveTerms": "uint32 hive,uint32 version,uint32 fromSlot,bytes32 tariff,uint16 theta,uint16 fee,"
     "uint16 platformBps,uint64 maxPrice,uint32 maxPowerW,uint64 islandCeiling,uint8 coverDays",
+    "Reading": "address worker,uint32 slot,uint48 imported,uint48 exported,uint32 flags,bytes32 configuration,"
+    "bytes32 previous",
+    "SlotTotals": "uint32 hive,uint32 slot,uint48 bought,uint48 sold,int64 pcc,int64 buy,int64 sell,int64 price,"
+    "uint16 theta,uint16 fee,uint16 present,uint16 missing,int64 reserve,bytes32 readings,bytes32 terms",
+    "CloseRequest": "uint32 hive,address worker,uint32 newestSlot,uint48 deadline",
+    "CloseAgreement": "uint32 hive,address worker,uint32 slot,int64 net,uint48 imported,uint48 exported,"
+    "bytes32 readings,uint64 payout,uint48 deadline",
+    "WithdrawPermit": "uint32 hive,address worker,uint64 amount,uint32 slot,uint32 serial,uint48 deadline",
+    "MeterCertificate": "address meter,bytes32 serialHash,bytes32 manufacturer,bytes32 model,uint48 notAfter",
+    "FlexOrder": "uint32 hive,address worker,uint32 slot,int32 watts,uint64 price,uint32 serial",
 }
 ONE = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
 TWO = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"
@@ -79,6 +89,62 @@ CASES: list[tuple[str, dict[str, Any]]] = [
             "coverDays": 2,
         },
     ),
+    (
+        "Reading",
+        {
+            "worker": ONE,
+            "slot": 2222222,
+            "imported": 987654321,
+            "exported": 281474976710655,
+            "flags": 0x000200FF,
+            "configuration": WORD,
+            "previous": "0x" + "ff" * 32,
+        },
+    ),
+    (
+        "SlotTotals",
+        {
+            "hive": 7,
+            "slot": 2222222,
+            "bought": 987654321,
+            "sold": 123456789,
+            "pcc": -1234567,
+            "buy": 200000,
+            "sell": -50000,
+            "price": 123456,
+            "theta": 500,
+            "fee": 20,
+            "present": 1000,
+            "missing": 3,
+            "reserve": -9007199254740991,
+            "readings": WORD,
+            "terms": "0x" + "ff" * 32,
+        },
+    ),
+    ("CloseRequest", {"hive": 7, "worker": ONE, "newestSlot": 2222222, "deadline": 281474976710655}),
+    (
+        "CloseAgreement",
+        {
+            "hive": 7,
+            "worker": TWO,
+            "slot": 2222222,
+            "net": -1234567,
+            "imported": 987654321,
+            "exported": 123456789,
+            "readings": WORD,
+            "payout": 9007199254740991,
+            "deadline": 2000000000,
+        },
+    ),
+    (
+        "WithdrawPermit",
+        {"hive": 7, "worker": ONE, "amount": 5000000, "slot": 2222222, "serial": 4294967295, "deadline": 2000000000},
+    ),
+    (
+        "MeterCertificate",
+        {"meter": ONE, "serialHash": WORD, "manufacturer": "0x" + "ab" * 32, "model": WORD, "notAfter": 2000000000},
+    ),
+    ("FlexOrder", {"hive": 7, "worker": TWO, "slot": 2222222, "watts": -4500, "price": 1234567, "serial": 1}),
 ]
 
 

@@ -124,4 +124,85 @@ class Declaration:
     profile: bytes
 
 
-Signed = Reading | SlotTotals | HiveTerms | Receipt | Objection | PayoutAddress | Statement | SettleBatch | Declaration
+@dataclass(frozen=True, slots=True)
+class CloseRequest:
+    """Asks for a close; signed by Worker, payout address or Queen.
+
+    `newest_slot` is the newest Statement the Queen has signed when she asks; `deadline` is unix seconds.
+    """
+
+    hive: int
+    worker: bytes
+    newest_slot: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseAgreement:
+    """A Statement both close on at once; `payout` micro-coins go to the home, the rest to the pool."""
+
+    hive: int
+    worker: bytes
+    slot: int
+    net: int
+    imported: int
+    exported: int
+    readings: bytes
+    payout: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawPermit:
+    """The Queen lets a Worker take `amount` micro-coins out while the account stays open; `serial` only rises."""
+
+    hive: int
+    worker: bytes
+    amount: int
+    slot: int
+    serial: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeterCertificate:
+    """A certifier's word for a meter, valid for the Beekeeper; the texts are keccak-256 hashes."""
+
+    meter: bytes
+    serial_hash: bytes
+    manufacturer: bytes
+    model: bytes
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlexOrder:
+    """A paid change of power in one slot, valid for the FlexibilityPool; Queen signs first, Worker second.
+
+    `watts` is signed as everywhere (import positive), `price` is micro-coins for the order.
+    """
+
+    hive: int
+    worker: bytes
+    slot: int
+    watts: int
+    price: int
+    serial: int
+
+
+Signed = (
+    Reading
+    | SlotTotals
+    | HiveTerms
+    | Receipt
+    | Objection
+    | PayoutAddress
+    | Statement
+    | SettleBatch
+    | Declaration
+    | CloseRequest
+    | CloseAgreement
+    | WithdrawPermit
+    | MeterCertificate
+    | FlexOrder
+)

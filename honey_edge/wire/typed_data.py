@@ -35,13 +35,21 @@ _FIELDS: dict[type, str] = {
     ),
     structs.SettleBatch: "uint32 hive,uint32 slot,uint32 batch,bytes32 packed",
     structs.Declaration: "address worker,uint32 firstSlot,uint32 round,bytes32 profile",
+    structs.CloseRequest: "uint32 hive,address worker,uint32 newestSlot,uint48 deadline",
+    structs.CloseAgreement: (
+        "uint32 hive,address worker,uint32 slot,int64 net,uint48 imported,uint48 exported,bytes32 readings,"
+        "uint64 payout,uint48 deadline"
+    ),
+    structs.WithdrawPermit: "uint32 hive,address worker,uint64 amount,uint32 slot,uint32 serial,uint48 deadline",
+    structs.MeterCertificate: "address meter,bytes32 serialHash,bytes32 manufacturer,bytes32 model,uint48 notAfter",
+    structs.FlexOrder: "uint32 hive,address worker,uint32 slot,int32 watts,uint64 price,uint32 serial",
 }
 TYPE_STRINGS: dict[type, str] = {kind: f"{kind.__name__}({text})" for kind, text in _FIELDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where a signature is valid: one chain, one EnergySettlement contract (20 bytes)."""
+    """Where a signature is valid: one chain, one contract (20 bytes)."""
 
     chain_id: int
     contract: bytes
