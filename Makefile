@@ -8,7 +8,7 @@ OUT ?= demo-out
 ARGS ?=
 MARK := $(if $(DEEP),,-m "not deep")
 
-.PHONY: help demo test lint bench lock contracts clean
+.PHONY: help demo test lint bench lock contracts audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r a b; do printf '  make %-10s %s\n' "$$a" "$$b"; done
@@ -38,6 +38,11 @@ help: ## this list
 	cd contracts && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-audit --no-fund
 	@touch $@
 
+.make/audit: .make/dev .make/contracts $(LOCKS)/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/audit.txt
+	@touch $@
+
 demo: .make/run ## one measured day of a Hive, from meter register to chain; ARGS="--homes 3 --hours 2"
 	$(BIN)/hive-demo --out $(OUT) $(ARGS)
 
@@ -58,8 +63,11 @@ contracts: .make/dev .make/contracts ## compile, export ABI and bytecode, test, 
 	  && $$(ls -d node_modules/@foundry-rs/forge-*/bin | head -1)/forge test \
 	  && ../$(BIN)/python scripts/gas.py && ../$(BIN)/python scripts/export_abi.py --check
 
+audit: .make/audit ## static checks, branch coverage, storage of upgrades, symbolic proofs; each finding explained
+	cd contracts && PATH="$$PATH:$(CURDIR)/$(BIN)" ../$(BIN)/python scripts/audit.py $(ARGS)
+
 lock: .make/dev ## resolve the locks anew, with hashes and without addresses
 	$(BIN)/python provisioning/locks/resolve.py
 
 clean: ## forget everything that was set up or built
-	rm -rf .venv .make contracts/node_modules contracts/out contracts/cache build dist *.egg-info
+	rm -rf .venv .venv-audit .make contracts/node_modules contracts/out contracts/cache build dist *.egg-info

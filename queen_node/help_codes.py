@@ -83,6 +83,148 @@ _TABLE: dict[str, tuple[str, str]] = {
     "E-TARIFF": ("A tariff file is refused; field and slot are named.", "Where sell is above buy write sell = buy."),
     "E-TERMS": ("A terms file is malformed, unsigned, or for another tariff.", "Fetch the signed terms again."),
     "E-TOPIC": ("A topic is not one of Hive's.", "Check the client that published it."),
+    "E-BOOK": (
+        "An address book is missing, malformed, unfinished, or for another chain.",
+        "Give --book or HIVE_BOOK; an unfinished deployment goes on with the same hive chain deploy.",
+    ),
+    "E-CHANNEL-OPEN": (
+        "A meter's account still holds money or runs a close.",
+        "`hive channel close NAME`, and again after the window; then repeat the command.",
+    ),
+    "E-CODE": (
+        "Deployed code, wiring or rights are not those of this release.",
+        "Send no money there; compare the address book with the deployer's and the release with yours.",
+    ),
+    "E-CONTRACT": (
+        "The contract would refuse the call; its reason is given in words, nothing was sent.",
+        "Do what the message says under next.",
+    ),
+    "E-DEPLOYED": (
+        "A deployment would be made a second time.",
+        "Use the address book that is there; --another with another --out deploys again on purpose.",
+    ),
+    "E-INPUT": (
+        "An option or argument is not of the form it must have, or missing; the message starts with its name.",
+        "Correct it; `--help` of the command shows the form.",
+    ),
+    "E-PARTLY": (
+        "Some transactions of a command are in blocks, a later one is not.",
+        "Run the same command again: it looks at the chain and goes on where it stopped.",
+    ),
+    "E-RULE": (
+        "A rule known before any call forbids what was asked; nothing was sent.",
+        "Do what the message says under next.",
+    ),
+    "E-TOO-EARLY": (
+        "A waiting time that the contract prescribes is not over.",
+        "Run the same command again after the instant named.",
+    ),
+    "E-BOTH-SIGNED": (
+        "A Statement in a Worker's journal does not carry the signatures it must, or for another contract.",
+        "Use the settings that belong to this journal; restore the journal from a good copy.",
+    ),
+    "E-CHAIN-ANSWER": (
+        "A node answers in another form than the contract's view has.",
+        "Check contract and chain_id; the address may not hold the settlement contract.",
+    ),
+    "E-CHAIN-LOOK": (
+        "The RPC addresses of a Worker do not give one answer; the message names the one that differs.",
+        "Look again later; replace an address that lies or lags in [chain] rpc_urls or with --rpc.",
+    ),
+    "E-HTTP": (
+        "An address does not answer in time, answers too much, or not in HTTP.",
+        "Check the address and the internet connection; a daemon tries again by itself.",
+    ),
+    "E-NODE": ("A node of the chain does not answer usefully.", "Try again later, or name another RPC address."),
+    "E-NODE-REFUSED": ("A node of the chain answers with an error of its own.", "Read its words in the message."),
+    "E-RESCUE-FILE": (
+        "A close request file cannot be written or read, or is none.",
+        "Name a new file with --offline, or the one it wrote with --send.",
+    ),
+    "E-RESCUE-GAS": (
+        "The key that pays has not enough of the chain's own coin.",
+        "Send it some, or pay with any other key: --key for the payer, --request-key for the device.",
+    ),
+    "E-RESCUE-JOURNAL": (
+        "The journal named is missing, unreadable, or does not say enough for a close.",
+        "Copy journal.sqlite with its -wal and -shm files; name the settings with --config for an older journal.",
+    ),
+    "E-RESCUE-REFUSED": (
+        "The contract refuses the close; its reason is in the message. Nothing was changed.",
+        "Look at the account with `hive-worker close --dry-run`.",
+    ),
+    "E-RESCUE-STATE": (
+        "The account is in a state in which the step asked for does nothing.",
+        "Do what the message says under next: wait, --finish, --claim or --late.",
+    ),
+    "E-RESCUE-USAGE": (
+        "Options of `hive-worker close` do not fit together, or it was not confirmed.",
+        "See `hive-worker close --help`; nothing was sent.",
+    ),
+    "E-RESCUE-WAITING": (
+        "A transaction was sent and is not in a block yet.",
+        "Run the command again later: it shows what the chain has by then.",
+    ),
+    "E-CHAIN-ABI": (
+        "A call or an answer does not fit the contract's ABI.",
+        "Use the release that matches the deployment; `hive chain check` compares them.",
+    ),
+    "E-CHAIN-CODE": (
+        "The contract at an address is not the one of this release.",
+        "Correct the address, or use the matching release; nothing was signed.",
+    ),
+    "E-CHAIN-ID": (
+        "An RPC address belongs to another chain than the settings or the address book.",
+        "Correct the URL, or chain_id.",
+    ),
+    "E-PERMIT": (
+        "A permit to take money out is not safe to sign; the most that is safe is named.",
+        "Ask for less, or close the account.",
+    ),
+    "E-RPC": (
+        "Too few RPC addresses of the chain answer.",
+        "Check --rpc or [chain] rpc_urls and the network; nothing is lost, run the command again.",
+    ),
+    "E-RPC-DISAGREE": (
+        "RPC addresses give different answers to a question on which money depends.",
+        "Nothing was signed; it is asked again. Remove the address that is wrong if this stays.",
+    ),
+    "E-TX-CAP": (
+        "A transaction could cost more than a cap allows.",
+        "Wait for lower fees, or raise fee_cap_tx_wei or fee_cap_day_wei.",
+    ),
+    "E-TX-EXPECT": (
+        "A simulated call would do something else than expected.",
+        "Look at the accounts, then run the command again; nothing was signed.",
+    ),
+    "E-TX-GAS": (
+        "The sending account cannot pay for a transaction.",
+        "Send it coin for gas; the command then goes on.",
+    ),
+    "E-TX-KEY": (
+        "There is no transaction with that key.",
+        "`hive chain status` lists those that are not final.",
+    ),
+    "E-TX-LIST": (
+        "The signer may not call that function of that contract.",
+        "Check the address in the settings; nothing was signed.",
+    ),
+    "E-TX-NONCE": (
+        "Another transaction of the same account took this one's place: a second Queen, or the key used elsewhere.",
+        "Find who else signs with this key, then run the command again.",
+    ),
+    "E-TX-REVERT": (
+        "The contract refused a call; its own error is named.",
+        "Read the reason; nothing was sent.",
+    ),
+    "E-TX-WAIT": (
+        "A transaction is sent but in no block yet.",
+        "Run the same command again; it sends the same bytes.",
+    ),
+    "E-TX-WRITER": (
+        "Another process writes with this account now.",
+        "Wait until it is done, then run the command again.",
+    ),
 }
 
 

@@ -6,11 +6,12 @@ Keys are files, never text in TOML. An unknown key stops the start with file, li
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from honey_edge.billing.tariff import Tariff, parse_tariff
 from honey_edge.model.ids import IdentityError, address_bytes, checked_serial
 from honey_edge.model.options import SettingsError, option, read_settings
-from honey_edge.wire.signing import KeySigner, secret_of
+from honey_edge.wire.signing import KeyFileError, KeySigner, secret_of
 from honey_edge.wire.structs import HiveTerms
 from honey_edge.wire.terms_file import Signers, parse_terms
 from honey_edge.wire.typed_data import Domain
@@ -93,10 +94,27 @@ class LimitsSection:
 class ChainSection:
     """The Ethereum chain; without addresses accounts follow the workers file."""
 
-    rpc_urls: tuple[str, ...] = option("JSON-RPC addresses; empty = no chain", ())
+    rpc_urls: tuple[str, ...] = option("JSON-RPC addresses, best of three operators; empty = no chain", ())
     sender_key_file: str = option("hex secret of the account that sends settlements; empty = the Queen's key", "")
-    poll_every_s: int = option("how often accounts and pool are looked at", 3_600, low=10, high=86_400)
-    confirmations: int = option("blocks above a settlement until it counts as final", 0, low=0, high=1_000)
+    sender_password_file: str = option(
+        "password of sender_key_file where that is an encrypted keystore (JSON, version 3); readable by her user only",
+        "",
+    )
+    agreement: int = option(
+        "so many addresses must agree when money depends on it, if there are so many", 2, low=1, high=9
+    )
+    max_lag_blocks: int = option("an address further behind than this is set aside", 3, low=0, high=1_000)
+    finality: str = option("what counts as final: the chain's own rule (finalized), or depth:N blocks", "finalized")
+    fee_cap_tx_wei: int = option("most that one transaction may cost, wei", 10**18, low=1, high=10**24)
+    fee_cap_day_wei: int = option("most that a UTC day's transactions may cost, wei", 2 * 10**18, low=1, high=10**24)
+    replace_after_blocks: int = option(
+        "a transaction not mined for so many blocks gets higher fees", 3, low=1, high=10_000
+    )
+    poll_every_s: int = option("how often events, accounts and pool are looked at", 60, low=5, high=86_400)
+    settle_daily: bool = option("whether the Queen settles each day by herself", True)
+    contest: bool = option("whether the Queen contests old states by herself", True)
+    start_block: int = option("block from which events are read, e.g. that of the deployment", 0, low=0, high=2**63 - 1)
+    address_book: str = option("address book written by `hive chain deploy` (JSON); empty = none", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +176,26 @@ def load(file: Path) -> Loaded:
     terms = parse_terms(_bytes(folder / hive.terms_file), domain, signers, tariff_data)
     if terms.hive != hive.hive:
         raise SettingsError(f"{hive.terms_file}: the terms are those of Hive {terms.hive}, [hive] hive = {hive.hive}")
+    _check_chain(file, settings.chain)
     workers = parse_workers(_bytes(folder / hive.workers_file), hive.workers_file)
     return Loaded(settings, folder, domain, terms, parse_tariff(tariff_data), tariff_data, workers)
+
+
+def _check_chain(file: Path, chain: ChainSection) -> None:
+    """What the options of [chain] say together; SettingsError names the one to correct."""
+    for url in chain.rpc_urls:
+        place = urlsplit(url)
+        if place.scheme not in ("http", "https") or not place.hostname:
+            raise SettingsError(f"{file}: rpc_urls in [chain]: {url!r} is no http or https address")
+    if len(set(chain.rpc_urls)) != len(chain.rpc_urls):
+        raise SettingsError(
+            f"{file}: rpc_urls in [chain] names an address twice", next_step="two votes need two different addresses"
+        )
+    depth = chain.finality.removeprefix("depth:")
+    if chain.finality != "finalized" and (depth == chain.finality or not (depth.isascii() and depth.isdecimal())):
+        raise SettingsError(f"{file}: finality in [chain] = {chain.finality!r} is neither finalized nor depth:N")
+    if chain.fee_cap_day_wei < chain.fee_cap_tx_wei:
+        raise SettingsError(f"{file}: fee_cap_day_wei in [chain] is below fee_cap_tx_wei")
 
 
 def _bytes(file: Path) -> bytes:
@@ -217,6 +253,30 @@ def _worker(entry: object, place: str) -> EnrolledWorker:
 def read_secret(file: Path) -> bytes:
     """The secret in a key file; SettingsError when there is none to read, KeyFileError when it will not do."""
     return secret_of(_text(file), file.stat().st_mode, str(file))
+
+
+def sender_secret(loaded: Loaded) -> bytes:
+    """The secret of the account that sends: a plain key file, or an Ethereum keystore with its password file.
+
+    SettingsError or KeyFileError say which file will not do.
+    """
+    chain = loaded.settings.chain
+    file = loaded.path(chain.sender_key_file or loaded.settings.hive.key_file)
+    if not chain.sender_password_file:
+        return read_secret(file)
+    from eth_account import Account
+
+    password_file = loaded.path(chain.sender_password_file)
+    password = _text(password_file).strip()
+    if password_file.stat().st_mode & 0o077:
+        raise KeyFileError(f"{password_file}: others may read this password", next_step=f"chmod 600 {password_file}")
+    try:
+        return bytes(Account.decrypt(_text(file), password))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{file}: is no keystore, or {password_file.name} is not its password ({error})",
+            next_step="correct sender_key_file and sender_password_file in [chain]",
+        ) from error
 
 
 def queen_signer(loaded: Loaded) -> KeySigner:

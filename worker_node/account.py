@@ -7,10 +7,13 @@ before anybody may send it, and a repeated Statement gets the stored answer.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from honey_edge.billing.account import ALONE, Booking, Counters, Position, book_alone, statement_net_micro
-from honey_edge.billing.clearing import FULL_REPUTATION, shared_locally, tariff_cost_pico
+from honey_edge.billing.clearing import FULL_REPUTATION, ClearingError, shared_locally, tariff_cost_pico
+from honey_edge.billing.cover import Cover, counted_from, cover_objection, owed_to_sellers_pico
 from honey_edge.model.ids import address_text
+from honey_edge.model.slots import SLOTS_PER_DAY
 from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.messages import CountersignMessage
 from honey_edge.wire.recompute import (
@@ -20,6 +23,7 @@ from honey_edge.wire.recompute import (
     Agreement,
     Disagreement,
     Ledger,
+    pool_of,
     recompute_statement,
 )
 from honey_edge.wire.signing import Signer, signed_by
@@ -29,6 +33,17 @@ from honey_edge.wire.typed_data import digest
 from worker_node.journal import Answered, Booked, Journal, JournalThread, SignedReading
 
 _LOG = logging.getLogger(__name__)
+OWED_LIMIT_SLOTS = 14 * SLOTS_PER_DAY
+
+
+class CoverSource(Protocol):
+    """The Worker's own eye on the chain, as far as cover needs it."""
+
+    def newest(self) -> Cover | None:
+        """The newest look; None while there is none that still counts."""
+
+    async def again(self) -> Cover | None:
+        """A new look, if one can be had in a few seconds; else the newest."""
 
 
 class ForeignStatement(LinesError):
@@ -69,19 +84,53 @@ class Account:
         journal: JournalThread,
         now_unix_s: Callable[[], float],
         opening_slot: int = 0,
+        cover: CoverSource | None = None,
     ) -> None:
         self._agreement = agreement
         self._signer = signer
         self._journal = journal
         self._now_unix_s = now_unix_s
         self._opening_slot = opening_slot
+        self._cover_source = cover
 
     async def answer(self, payload: bytes) -> Outcome:
         """The answer to a statement message, persisted; MessageError or ForeignStatement for one to refuse."""
         message = decode(StatementMessage, payload)
         statement = message.signed()
         hashed = self._genuine(message, statement)
-        return await self._journal.call(lambda journal: self._answer(journal, message, statement, hashed, payload))
+        cover = await self._cover(message)
+        return await self._journal.call(
+            lambda journal: self._answer(journal, message, statement, hashed, payload, cover)
+        )
+
+    async def _cover(self, message: StatementMessage) -> Cover:
+        """What the pool holds: by the own look at the chain, else as told.
+
+        A look that is older than what the Queen tells and finds the pool short is taken again before anybody objects.
+        """
+        told = Cover(message.pool_micro, message.pending_micro, message.block)
+        own = self._cover_source.newest() if self._cover_source else None
+        if self._cover_source is None or own is None:
+            return told
+        look = own
+        if look.block < message.block and await self._journal.call(lambda one: self._doubted(one, look, message)):
+            own = await self._cover_source.again()
+        return own or told
+
+    def _doubted(self, journal: Journal, cover: Cover, message: StatementMessage) -> bool:
+        """Whether a look finds the pool short; a malformed message is not judged here but by the recomputation."""
+        try:
+            return bool(self._short(journal, cover, message))
+        except (LinesError, ClearingError):
+            return False
+
+    def _short(self, journal: Journal, cover: Cover, message: StatementMessage) -> str:
+        """Why the cover is not enough for this Statement; empty when it is."""
+        ledger = journal.ledger()
+        agreed = ledger.statement_slot if ledger else None
+        days = self._agreement.terms.cover_days
+        owed = owed_by_slot(journal, cover, message.slot) | _owed_in(message) if days else {}
+        return cover_objection(cover, owed, message.slot, agreed, days)
 
     def _genuine(self, message: StatementMessage, statement: Statement) -> bytes:
         """The Statement's digest; ForeignStatement unless the Queen signed it for this Worker."""
@@ -93,7 +142,13 @@ class Account:
         return hashed
 
     def _answer(
-        self, journal: Journal, message: StatementMessage, statement: Statement, hashed: bytes, payload: bytes
+        self,
+        journal: Journal,
+        message: StatementMessage,
+        statement: Statement,
+        hashed: bytes,
+        payload: bytes,
+        cover: Cover,
     ) -> Outcome:
         known = journal.answer_of(statement.slot)
         if known is not None and known.digest == hashed:
@@ -105,6 +160,9 @@ class Account:
             if known is not None:
                 raise Disagreement(SLOT, "slot", statement.slot, "was answered already for another Statement")
             agreed, booked = self._recompute(journal, ledger, message, statement)
+            short = self._short(journal, cover, message)
+            if short:
+                raise Disagreement(POOL, "pool", statement.slot, short)
         except (Disagreement, LinesError) as error:
             reason = error.reason if isinstance(error, Disagreement) else SLOT
             return self._object(journal, statement, hashed, payload, reason, str(error))
@@ -204,6 +262,22 @@ class Account:
     async def view(self) -> AccountView:
         """The account for the page."""
         return await self._journal.call(_view)
+
+
+def owed_by_slot(journal: Journal, cover: Cover, slot: int) -> dict[int, int]:
+    """What the Hive's published totals say it owes its sellers since its last settlement, pico-coins by slot.
+
+    Read from the agreed statement messages of at most two weeks before `slot`, so that one look stays short; a Hive not
+    settled for longer is refused by its age.
+    """
+    owed: dict[int, int] = {}
+    for message in journal.agreed_messages(max(counted_from(cover, slot), slot - OWED_LIMIT_SLOTS)):
+        owed.update(_owed_in(decode(StatementMessage, message)))
+    return owed
+
+
+def _owed_in(message: StatementMessage) -> dict[int, int]:
+    return {line.totals.slot: owed_to_sellers_pico(pool_of(line.totals)) for line in message.lines()}
 
 
 def _view(journal: Journal) -> AccountView:

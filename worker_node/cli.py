@@ -1,6 +1,7 @@
-"""`hive-worker`: run the daemon, check its settings, show what its journal holds.
+"""`hive-worker`: run the daemon, check its settings, show what its journal holds, close the account without the Queen.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted; `close` also 3 not reachable, 5 refused by a
+rule, 6 chain transaction failed.
 """
 
 import argparse
@@ -9,29 +10,45 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from drivers.errors import DriverError
 from honey_edge.model.errors import HiveError
 from honey_edge.model.options import SettingsError
+from honey_edge.model.slots import slot_end_unix_s
 from worker_node.settings import WorkerSettings, effective, load_settings
 
 _LOG = logging.getLogger("worker_node.cli")
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+UNREACHABLE, REFUSED, UNMINED = 3, 5, 6
+_CLOSE_CODES = {
+    "E-RESCUE-USAGE": USAGE,
+    "E-NODE": UNREACHABLE,
+    "E-CHAIN-LOOK": UNREACHABLE,
+    "E-HTTP": UNREACHABLE,
+    "E-RESCUE-STATE": REFUSED,
+    "E-RESCUE-REFUSED": UNMINED,
+    "E-RESCUE-GAS": UNMINED,
+    "E-RESCUE-WAITING": UNMINED,
+}
+
+
+_CLOSE_HELP = "close this home's account on the chain without the Queen, from the journal or a copy of it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     options = parser().parse_args(arguments)
     try:
-        settings = load_settings(Path(options.config))
-        code: int = options.command(settings, options)
+        code: int = options.command(options)
     except SettingsError as error:
         return _complain(error, USAGE)
     except (HiveError, DriverError) as error:
-        return _complain(error, FAILED)
+        return _complain(error, _CLOSE_CODES.get(error.code, FAILED))
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
@@ -56,8 +73,46 @@ def parser() -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument("--config", default="/etc/hive/worker.toml", help="settings file (TOML)")
         one.add_argument("--json", action="store_true", help="print JSON")
-        one.set_defaults(command=command)
+        one.set_defaults(command=partial(_with_settings, command))
+    _add_close(commands.add_parser("close", help=_CLOSE_HELP, description=_CLOSE_HELP))
     return parser
+
+
+_Command = Callable[[WorkerSettings, argparse.Namespace], int]
+
+
+def _with_settings(command: _Command, options: argparse.Namespace) -> int:
+    return command(load_settings(Path(options.config)), options)
+
+
+def _add_close(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--rpc", action="append", default=[], metavar="URL", help="RPC address; give two to compare them")
+    one.add_argument("--key", metavar="FILE", help="key that pays the gas, and signs the request")
+    one.add_argument("--request-key", metavar="FILE", help="device or payout key that signs the request instead")
+    one.add_argument("--journal", metavar="FILE", help="journal.sqlite or a copy; default: the one of the settings")
+    one.add_argument("--config", default="/etc/hive/worker.toml", metavar="FILE", help="settings file (TOML)")
+    verbs = one.add_mutually_exclusive_group()
+    for verb, text in (
+        ("finish", "after the window: end the close and pay out"),
+        ("claim", "pay a recorded claim, as far as the pool was filled"),
+        ("late", "record a newer Statement after a close on an older one"),
+    ):
+        verbs.add_argument(f"--{verb}", dest="verb", action="store_const", const=verb, default="close", help=text)
+    verbs.add_argument("--offline", metavar="FILE", help="only write the signed request, for anybody to send")
+    verbs.add_argument("--send", metavar="FILE", help="send a request that --offline wrote")
+    hours = "hours for which a request of --offline is good; at most the Hive's window, which is 6 at least"
+    one.add_argument("--valid-h", type=float, default=5.0, metavar="H", help=hours)
+    one.add_argument("--dry-run", action="store_true", help="simulate, show step and cost, send nothing")
+    one.add_argument("--confirm", action="store_true", help="send without asking")
+    one.add_argument("--wait-s", type=float, default=300.0, metavar="S", help="how long to wait until it is mined")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    one.set_defaults(command=_close)
+
+
+def _close(options: argparse.Namespace) -> int:
+    from worker_node.rescue.command import run
+
+    return run(options)
 
 
 def _run(settings: WorkerSettings, options: argparse.Namespace) -> int:
@@ -110,8 +165,11 @@ def _show(settings: WorkerSettings, options: argparse.Namespace) -> int:
     file = settings.path(settings.worker.state_dir) / JOURNAL_FILE
     if not file.exists():
         raise JournalError(f"{file}: there is no journal yet", next_step="run the daemon first")
-    journal = Journal(file, read_identity(settings).signer.address)
+    who = read_identity(settings)
+    journal = Journal(file, who.signer.address)
     document = _summary(journal)
+    if settings.chain is not None:
+        document |= _chain_summary(journal, who.agreement, _now_unix_s(settings, journal))
     journal.close()
     if options.json:
         print(json.dumps(document))
@@ -133,6 +191,41 @@ def _summary(journal: Any) -> dict[str, Any]:
         "net_pico": ledger.position.net_pico if ledger else None,
         "last_statement": answer.slot if answer else None,
         "objection": answer.detail if answer and answer.reason else "",
+    }
+
+
+def _now_unix_s(settings: WorkerSettings, journal: Any) -> float:
+    """The time against which a look's age counts; with granted time that of the newest reading."""
+    last = journal.last_reading()
+    if settings.clock.kind == "granted" and last is not None:
+        return float(slot_end_unix_s(last.reading.slot))
+    return time.time()
+
+
+def _chain_summary(journal: Any, agreement: Any, now_unix_s: float) -> dict[str, Any]:
+    """The newest look at the chain on which both addresses agreed, and what it means now."""
+    from worker_node.app.chain import own_of
+    from worker_node.chain_eye.findings import cover_text, findings
+    from worker_node.chain_eye.look import STATE_NAMES, ChainLook
+
+    kept = journal.chain_look()
+    look = ChainLook.decoded(kept) if kept else None
+    if look is None:
+        return {"chain_checked_unix_s": None, "chain_findings": ["unchecked"]}
+    own = own_of(journal, look, agreement)
+    return {
+        "chain_checked_unix_s": look.at_unix_s,
+        "chain_block": look.block,
+        "chain_account": STATE_NAMES[look.state],
+        "chain_slot": look.slot,
+        "chain_credit_micro": look.funding_micro - look.net_micro,
+        "chain_pool_micro": look.pool_micro,
+        "chain_pending_micro": look.pending_micro,
+        "chain_settled_slot": look.settled_slot,
+        "chain_close_ends_unix_s": look.close_ends_unix_s,
+        "chain_close_slot": look.close_slot,
+        "chain_cover": cover_text(look, own),
+        "chain_findings": list(findings(look, own, now_unix_s, now_unix_s)),
     }
 
 

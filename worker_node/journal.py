@@ -18,6 +18,7 @@ from honey_edge.billing.account import Position
 from honey_edge.wire.recompute import Ledger
 from honey_edge.wire.structs import ZERO_HASH, Reading
 from honey_edge.wire.typed_data import struct_hash
+from worker_node.both_signed import BothSigned
 from worker_node.journal_schema import JournalError, prepare
 
 T = TypeVar("T")
@@ -74,6 +75,19 @@ class StoredPlan:
     base_w: tuple[int, ...]
     price_e7: tuple[int, ...]
     salt: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeRecord:
+    """Whose journal it is and where its signatures count; `terms` and `tariff` are the bytes of the two files."""
+
+    hive: int
+    worker: bytes
+    chain_id: int
+    contract: bytes
+    queen: bytes
+    terms: bytes
+    tariff: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +291,16 @@ class Journal:
         rows = self._rows(f"SELECT * FROM statements {where} ORDER BY slot DESC LIMIT 1")
         return Answered(*rows[0]) if rows else None
 
+    def both_signed(self) -> BothSigned | None:
+        """The newest Statement with both signatures, as a close needs it."""
+        agreed = self.last_answer(agreed_only=True)
+        return BothSigned.of(agreed.message, agreed.answer) if agreed else None
+
+    def agreed_messages(self, from_slot: int) -> list[bytes]:
+        """The statement messages countersigned for Statements of slots from `from_slot` on, in order."""
+        rows = self._rows("SELECT message FROM statements WHERE reason = 0 AND slot >= ? ORDER BY slot", from_slot)
+        return [bytes(row[0]) for row in rows]
+
     def agreed_count(self) -> int:
         """How many Statements both have signed."""
         return int(self._rows("SELECT count(*) FROM statements WHERE reason = 0")[0][0])
@@ -291,6 +315,29 @@ class Journal:
         return sum(
             int(alone) - int(paid) for alone, paid in self._rows("SELECT standalone_pico, amount_pico FROM bookings")
         )
+
+    # -- the home and the chain
+
+    def put_home(self, home: HomeRecord) -> None:
+        """Keeps what a close needs besides the Statement, so that a copy of the journal is enough for it."""
+        row = tuple(getattr(home, name) for name in HomeRecord.__slots__)
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO home VALUES (1,?,?,?,?,?,?,?)", row)
+
+    def home(self) -> HomeRecord | None:
+        """What was kept of the home; None before the first start of software that keeps it."""
+        rows = self._rows(f"SELECT {', '.join(HomeRecord.__slots__)} FROM home")
+        return HomeRecord(*rows[0]) if rows else None
+
+    def put_chain_look(self, at_unix_s: int, look: bytes) -> None:
+        """Keeps the newest look at the chain on which both addresses agreed."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO chain_look VALUES (1,?,?)", (at_unix_s, look))
+
+    def chain_look(self) -> bytes | None:
+        """The newest look at the chain, as it was kept."""
+        rows = self._rows("SELECT look FROM chain_look")
+        return bytes(rows[0][0]) if rows else None
 
     # -- plans and history
 

@@ -4,7 +4,7 @@ import sqlite3
 
 from honey_edge.model.errors import HiveError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TABLES = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
@@ -27,6 +27,15 @@ _TABLES = (
     """CREATE TABLE slot_states (slot INTEGER PRIMARY KEY, stored_milliwh INTEGER NOT NULL,
         moved_milliwh INTEGER NOT NULL)""",
 )
+# What a close needs besides the Statements, so that a copy of this file is enough; and the last look at the chain.
+_SINCE_2 = (
+    """CREATE TABLE home (one INTEGER PRIMARY KEY CHECK (one = 1), hive INTEGER NOT NULL, worker BLOB NOT NULL,
+        chain_id INTEGER NOT NULL, contract BLOB NOT NULL, queen BLOB NOT NULL, terms BLOB NOT NULL,
+        tariff BLOB NOT NULL)""",
+    """CREATE TABLE chain_look (one INTEGER PRIMARY KEY CHECK (one = 1), at_unix_s INTEGER NOT NULL,
+        look BLOB NOT NULL)""",
+)
+_MIGRATIONS = {1: _SINCE_2}
 
 
 class JournalError(HiveError):
@@ -36,19 +45,32 @@ class JournalError(HiveError):
 
 
 def prepare(connection: sqlite3.Connection, place: str) -> None:
-    """Sets durability, creates the tables of a new journal; JournalError for a version that is not known here."""
+    """Sets durability, creates the tables of a new journal or adds those an older one lacks.
+
+    JournalError for a version that is not known here.
+    """
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA busy_timeout=5000")
-    found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'schema'").fetchone()
-    if found is None:
-        with connection:
-            for statement in _TABLES:
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'schema'").fetchone()
+        if found is None:
+            _create(connection)
+        (version,) = connection.execute("SELECT version FROM schema").fetchone()
+        while version in _MIGRATIONS:
+            for statement in _MIGRATIONS[version]:
                 connection.execute(statement)
-            connection.execute("INSERT INTO schema VALUES (?)", (SCHEMA_VERSION,))
-    (version,) = connection.execute("SELECT version FROM schema").fetchone()
+            version += 1
+            connection.execute("UPDATE schema SET version = ?", (version,))
     if version != SCHEMA_VERSION:
         raise JournalError(
             f"{place} has schema version {version}, this software knows {SCHEMA_VERSION}",
             next_step="install the software that wrote it, or a newer one",
         )
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in (*_TABLES, *_SINCE_2):
+        connection.execute(statement)
+    connection.execute("INSERT INTO schema VALUES (?)", (SCHEMA_VERSION,))

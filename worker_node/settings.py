@@ -5,6 +5,7 @@ Paths are taken relative to the folder of the settings file.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,17 @@ class SimSection:
 
 
 @dataclass(frozen=True)
+class ChainSection:
+    """The Worker's own look at the chain; leave the section out for none."""
+
+    rpc_urls: tuple[str, ...] = option(
+        "two RPC addresses of different providers, such as https://host/path; both must say the same"
+    )
+    poll_every_s: int = option("seconds between looks", 21_600, low=60, high=86_400)
+    code_hash: str = option("keccak-256 of the contract's code, 64 hex digits; empty: not compared", "")
+
+
+@dataclass(frozen=True)
 class WorkerFile:
     """The sections that a settings file may have."""
 
@@ -159,6 +171,7 @@ class WorkerFile:
     clock: ClockSection = field(default_factory=ClockSection)
     history: HistorySection = field(default_factory=HistorySection)
     sim: SimSection = field(default_factory=SimSection)
+    chain: ChainSection | None = None
 
 
 @dataclass(frozen=True)
@@ -210,9 +223,25 @@ def _check(settings: WorkerSettings, file: Path) -> None:
         raise SettingsError(f"{file}: [sim]: profile is missing; kind = 'sim:house' replays one")
     if battery is not None and not settings.sim.profile:
         raise SettingsError(f"{file}: [battery]: kind = 'sim' needs a profile in [sim]")
+    _check_chain(settings.chain, file)
     clock = settings.clock
     if clock.kind == "granted" and not (clock.grant_socket and clock.start_unix_s):
         raise SettingsError(f"{file}: [clock]: a granted clock needs grant_socket and start_unix_s")
+
+
+def _check_chain(chain: ChainSection | None, file: Path) -> None:
+    if chain is None:
+        return
+    if len(chain.rpc_urls) != 2 or len(set(chain.rpc_urls)) != 2:
+        raise SettingsError(
+            f"{file}: [chain]: rpc_urls needs two different addresses, so that no single one is believed",
+            next_step="name two, or leave the section out",
+        )
+    for url in chain.rpc_urls:
+        if not re.fullmatch(r"https?://[!-?A-~]+", url):
+            raise SettingsError(f"{file}: [chain]: {url[:80]!r} is no address such as https://host:8545")
+    if chain.code_hash and not re.fullmatch(r"[0-9a-f]{64}", chain.code_hash):
+        raise SettingsError(f"{file}: [chain]: code_hash is not 64 lower-case hex digits")
 
 
 def read_secret(file: Path) -> bytes:

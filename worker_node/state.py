@@ -190,6 +190,37 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """What this box saw on the chain itself, where both of its RPC addresses said the same.
+
+    `watched` is false where the settings name no address; `trouble` says why the newest try gave no answer (empty: it
+    did). `findings` names what the homeowner should know, the most serious first: stale-close, close, closed,
+    no-account, other-queen, cover, owed, unsettled, frozen, unchecked. `checked_unix_s` is when the figures were seen;
+    they are None or zero before the first time. `cover` says in words why the pool is too small (empty: it is not).
+    `close_side`: 1 the home, 2 the Queen, 3 anyone. `contest_taken` of `contest_addresses` have our newer Statement.
+    """
+
+    watched: bool = False
+    trouble: str = ""
+    findings: tuple[str, ...] = ()
+    checked_unix_s: float | None = None
+    block: int | None = None
+    account: str = ""
+    funding_micro: int | None = None
+    net_micro: int | None = None
+    slot: int | None = None
+    pool_micro: int | None = None
+    pending_micro: int | None = None
+    settled_slot: int | None = None
+    cover: str = ""
+    close_ends_unix_s: float | None = None
+    close_slot: int | None = None
+    close_side: int = 0
+    contest_taken: int = 0
+    contest_addresses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything a surface may show. `slots` are the closed slots of the last 24 hours, oldest first."""
 
@@ -208,6 +239,7 @@ class State:
     plan: Plan = field(default_factory=Plan)
     link: Link = field(default_factory=Link)
     checks: tuple[Check, ...] = ()
+    chain: Chain = field(default_factory=Chain)
 
 
 class Board:

@@ -1,215 +1,319 @@
-"""Measure the gas of `settle` as real transactions on a local node, and keep the figures in gas-snapshot.json.
+"""Measure the gas of every operation as real transactions on a local node, and keep the figures in gas-snapshot.json.
 
     python contracts/scripts/gas.py            measure and compare with the snapshot (1 when it differs by over 2 %)
     python contracts/scripts/gas.py --write    measure and renew the snapshot, on purpose
+    python contracts/scripts/gas.py --lines    the committed snapshot as JSON lines, each beside its goal and reference
 
-Real transactions include the 21,000 base and the calldata; the node follows the Osaka rules. Every account was
-settled once before (so its words go from non-zero to non-zero), the platform fee is 20 basis points, and every
-Worker pays. Needs `npm ci` (anvil) and the Queen's Python packages. Keys are 1, 2, 3, ...: for tests only.
+Real transactions include the 21,000 base and the calldata; the node follows the Osaka rules. Every account that
+settles was settled once before (so its words go from non-zero to non-zero), the platform fee is 20 basis points, and
+every Worker pays. Goals: chain-design section 7; they are ceilings. Needs `npm ci` (anvil) and the Queen's packages.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import re
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from coincurve import PrivateKey
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
-from export_abi import source_hash
-from web3 import HTTPProvider, Web3
-from web3.types import TxReceipt
+from export_abi import CONTRACTS, source_hash
+from gas_platform import (
+    COIN,
+    DAY_SLOTS,
+    START,
+    TX_GAS_CAP,
+    WINDOW_S,
+    Platform,
+    local_node,
+    points_of,
+    to_bytes,
+)
 
-CONTRACTS = Path(__file__).resolve().parents[1]
+from honey_edge.wire import structs
+
 SNAPSHOT = CONTRACTS / "gas-snapshot.json"
-GOALS = {"10": 18_500, "100": 13_500, "1000": 13_000}
 ALLOWED_CHANGE = 0.02
 HIVE = 1
-START = 2_000_000_000 // 900
-STATEMENT = [
-    ("hive", "uint32"),
-    ("worker", "address"),
-    ("slot", "uint32"),
-    ("net", "int64"),
-    ("imported", "uint48"),
-    ("exported", "uint48"),
-    ("readings", "bytes32"),
-]
+WORKERS = 1000
+# Workers with numbers from here on only close; those before only settle.
+CLOSERS = 900
+# Per operation: goal and stretch goal; None where the design names none.
+GOALS: dict[str, tuple[int | None, int | None]] = {
+    "settle_10_per_worker": (18_500, 17_000),
+    "settle_100_per_worker": (13_500, 12_300),
+    "settle_1000_per_worker": (13_000, 11_900),
+    "settle_1000_total": (TX_GAS_CAP - 1, None),
+    "first_deposit": (95_000, 90_000),
+    "top_up": (52_000, 48_000),
+    "start_close": (75_000, None),
+    "start_close_stored": (75_000, None),
+    "contest": (50_000, None),
+    "contest_proving_a_lie": (None, None),
+    "finish_close": (75_000, None),
+    "finish_close_contested": (None, None),
+    "finish_close_after_a_lie": (None, None),
+    "close_agreed": (88_000, 75_000),
+    "create_hive_per_meter": (60_000, None),
+    "move_meters_per_meter": (7_500, None),
+    "cast_vote": (60_000, None),
+    "cast_vote_first": (None, None),
+    "cast_vote_reaching_quorum": (None, None),
+    "propose": (None, None),
+    "queue": (None, None),
+    "execute_upgrade": (None, None),
+    "apply_statement": (None, None),
+    "withdraw": (None, None),
+}
+# Goals that this release misses, each with what it pays for. One that is met again must leave this table.
+MISSED: dict[str, str] = {
+    "first_deposit": "two new words (account, payout), the ban, and the Beekeeper's place asked through its proxy",
+    "top_up": "balances are read before and after, so that a coin with a fee on transfer is refused",
+    "start_close": "three signatures and the state shown; on the stored state it costs less",
+    "cast_vote": "counting in fractions, for several owners of one Hive, and two checkpoints for weight by age",
+}
+# A payment channel for each Worker, opened and closed by agreement: measured anchors of the chain design.
+RAIDEN_STYLE = (259_226, 307_923)
+CHANNEL_EACH = (160_000, 333_000)
 
 
-def node_path() -> Path:
-    """The native anvil from npm for this machine."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
-    folder = CONTRACTS / "node_modules" / "@foundry-rs" / f"anvil-{platform.system().lower()}-{machine}"
-    return folder / "bin" / "anvil"
+def fields(message: structs.Signed) -> tuple[Any, ...]:
+    """A message as a call takes it: its fields in order."""
+    return tuple(getattr(message, name) for name in message.__slots__)
 
 
-@contextmanager
-def local_node() -> Iterator[str]:
-    """Run anvil on a free loopback port under the Osaka rules; yields its address."""
-    command = [
-        str(node_path()),
-        "--port",
-        "0",
-        "--hardfork",
-        "osaka",
-        "--accounts",
-        "1",
-        "--gas-limit",
-        "60000000",
-        "--timestamp",
-        str(START * 900),
-        "--host",
-        "127.0.0.1",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            found = re.match(r"Listening on (\S+)", line)
-            if found:
-                # The node logs every request: an unread pipe would fill up and stop it.
-                threading.Thread(target=process.stdout.read, daemon=True).start()
-                yield f"http://{found.group(1)}"
-                return
-        raise RuntimeError(f"{command[0]} ended before it listened")
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-class Bench:
-    """A deployed Hive with `count` funded Workers on a node that has unlocked its first account."""
+class Bench(Platform):
+    """A Hive with `count` funded Workers whose meters the Beekeeper lists."""
 
     def __init__(self, rpc: str, count: int) -> None:
-        self.web3 = Web3(HTTPProvider(rpc, request_kwargs={"timeout": 120}))
-        self.me = self.web3.eth.accounts[0]
-        self.keys = [PrivateKey.from_int(number) for number in range(1, count + 1)]
-        self.workers = [Account.from_key(key.secret).address for key in self.keys]
-        self.meter_list = self.deploy("MeterList", self.me)
-        self.settlement = self.deploy("EnergySettlement", self.meter_list.address, self.me, self.me, 20)
-        self.coin = self.deploy("TestCoin", self.me, 6)
-        self.send(self.meter_list.functions.setSettlement(self.settlement.address))
-        terms = (HIVE, 1, 0, b"\1" * 32, 500, 20, 20, 1_000_000, 20_000, 1_000_000, 2)
-        self.send(self.meter_list.functions.createHive(HIVE, self.me, self.coin.address, self.me, 259_200, terms))
-        for start in range(0, count, 200):
-            part = self.workers[start : start + 200]
-            self.send(self.meter_list.functions.listMeters(HIVE, part, [self.me] * len(part)))
-        self.send(self.coin.functions.mint(self.me, 10**15))
-        self.send(self.coin.functions.approve(self.settlement.address, 10**15))
+        super().__init__(rpc)
+        self.workers = [self.key(number) for number in range(1, count + 1)]
+        self.list_meters(self.workers)
+        points = points_of(0, count)
+        self.create_hive(self.workers[:200], points[:200])
+        for first in range(200, count, 200):
+            self.send(self.beekeeper.functions.setPoints(HIVE, points[first : first + 200]))
+        join, pay_in = self.beekeeper.functions.addMeterToHive, self.settlement.functions.deposit
+        self.send_all((join(HIVE, *pair) for pair in zip(self.workers[200:], points[200:], strict=True)), 500_000)
         self.deposit(self.workers[0])
         self.first_deposit = self.deposit(self.workers[1])
-        for worker in self.workers[2:]:
-            self.deposit(worker)
+        self.send_all((pay_in(HIVE, worker, 1000 * COIN) for worker in self.workers[2:]), 300_000)
         self.top_up = self.deposit(self.workers[0])
-        self.send(self.settlement.functions.fundPool(HIVE, 10**9))
-
-    def deploy(self, name: str, *arguments: Any) -> Any:
-        """Deploy a committed artifact."""
-        artifact = json.loads((CONTRACTS / "abi" / f"{name}.json").read_text("utf-8"))
-        factory = self.web3.eth.contract(abi=artifact["abi"], bytecode=artifact["bytecode"])
-        receipt = self.web3.eth.wait_for_transaction_receipt(
-            factory.constructor(*arguments).transact({"from": self.me}), poll_latency=0.01
-        )
-        return self.web3.eth.contract(address=receipt["contractAddress"], abi=artifact["abi"])
-
-    def send(self, call: Any, gas: int = 16_777_216) -> TxReceipt:
-        """Send one call and give its receipt; RuntimeError when it reverted."""
-        sent = call.transact({"from": self.me, "gas": gas})
-        receipt = self.web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.01)
-        if receipt["status"] != 1:
-            raise RuntimeError(f"{call.fn_name} reverted")
-        return receipt
+        self.send(self.settlement.functions.fundPool(HIVE, 1000 * COIN))
 
     def deposit(self, worker: str) -> int:
         """Deposit 1,000 coins; gives the gas used."""
-        return int(self.send(self.settlement.functions.deposit(HIVE, worker, 10**9), 300_000)["gasUsed"])
+        return self.gas(self.settlement.functions.deposit(HIVE, worker, 1000 * COIN))
+
+    def statement(self, index: int, slot: int, net: int) -> structs.Statement:
+        """A Statement; the counters follow net."""
+        worker, readings = to_bytes(self.workers[index]), keccak(bytes([1, index % 256]))
+        return structs.Statement(HIVE, worker, slot, net, 5_000_000 + net, 1_000_000 + net, readings)
+
+    def shown(self, index: int, slot: int, net: int) -> tuple[Any, ...]:
+        """A Statement's fields and both signatures over it, as calls take them."""
+        made = self.statement(index, slot, net)
+        signatures = (self.sign(signer, self.settlement, made) for signer in (self.workers[index], self.me))
+        return fields(made), *signatures
 
     def leaf(self, index: int, slot: int, net: int) -> bytes:
-        """One packed leaf, 140 bytes, signed by its Worker; hashed by eth-account."""
-        readings = keccak(bytes([1, index % 256]))
-        values = (HIVE, self.workers[index], slot, net, 5_000_000 + net, 1_000_000 + net, readings)
-        typed = encode_typed_data(
-            {
-                "name": "Hive Settlement",
-                "version": "1",
-                "chainId": self.web3.eth.chain_id,
-                "verifyingContract": self.settlement.address,
-            },
-            {"Statement": [{"name": name, "type": kind} for name, kind in STATEMENT]},
-            {name: value for (name, _), value in zip(STATEMENT, values, strict=True)},
-        )
-        signature = self.keys[index].sign_recoverable(keccak(b"\x19\x01" + typed.header + typed.body), hasher=None)
-        vs = int.from_bytes(signature[32:64], "big") | signature[64] << 255
-        return (
-            bytes.fromhex(self.workers[index][2:])
-            + slot.to_bytes(4, "big")
-            + net.to_bytes(8, "big", signed=True)
-            + values[4].to_bytes(6, "big")
-            + values[5].to_bytes(6, "big")
-            + values[6]
-            + signature[:32]
-            + vs.to_bytes(32, "big")
-        )
+        """One packed leaf, 140 bytes, signed by its Worker."""
+        made = self.statement(index, slot, net)
+        r, vs = self.sign(self.workers[index], self.settlement, made)
+        numbers = slot.to_bytes(4, "big") + net.to_bytes(8, "big", signed=True)
+        counters = made.imported.to_bytes(6, "big") + made.exported.to_bytes(6, "big")
+        return made.worker + numbers + counters + made.readings + r + vs
 
-    def settle(self, count: int, slot: int, net: int) -> int:
-        """Settle the first `count` Workers; gives the gas used, RuntimeError when a leaf was skipped."""
-        self.web3.provider.make_request("evm_setNextBlockTimestamp", [(slot + 1) * 900])  # type: ignore[arg-type]
-        packed = b"".join(self.leaf(index, slot, net) for index in range(count))
+    def settle(self, first: int, count: int, slot: int, net: int) -> int:
+        """Settle `count` Workers in one batch; gives the gas used, RuntimeError when a leaf was skipped."""
+        self.move_to((slot + 1) * 900)
+        packed = b"".join(self.leaf(index, slot, net) for index in range(first, first + count))
         receipt = self.send(self.settlement.functions.settle(HIVE, slot, packed))
         if len(receipt["logs"]) != 1:
             raise RuntimeError(f"{len(receipt['logs']) - 1} of {count} leaves were skipped")
         return int(receipt["gasUsed"])
 
 
-def measure() -> dict[str, Any]:
-    """Gas figures: settle per Worker and in total for each batch size, first deposit, top-up."""
-    with local_node() as rpc:
-        bench = Bench(rpc, 1000)
-        figures: dict[str, Any] = {"first_deposit": bench.first_deposit, "top_up": bench.top_up, "settle": {}}
-        bench.settle(1000, START + 96, 1_000_000)
-        for day, count in enumerate((10, 100, 1000), start=2):
-            total = bench.settle(count, START + 96 * day, 1_000_000 * day + 1234)
-            figures["settle"][str(count)] = {"total": total, "per_worker": -(-total // count)}
+def settling(bench: Bench) -> dict[str, int]:
+    """Deposits and settlements. Leaves the newest settled slot at START + 4 days."""
+    figures = {"first_deposit": bench.first_deposit, "top_up": bench.top_up}
+    bench.settle(0, WORKERS, START + DAY_SLOTS, 1_000_000)
+    for day, count in enumerate((10, 100, 1000), start=2):
+        total = bench.settle(0, count, START + DAY_SLOTS * day, 1_000_000 * day + 1234)
+        figures[f"settle_{count}_per_worker"] = -(-total // count)
+        figures[f"settle_{count}_total"] = total
     return figures
 
 
-def problems(measured: dict[str, Any], stored: dict[str, Any]) -> list[str]:
-    """What is wrong with a measurement: a goal missed, or over 2 % away from the snapshot."""
+def closing(bench: Bench) -> dict[str, int]:
+    """Every way to close, one Worker each, all settled before; and the two ways to act on an open account."""
+    slot, net = START + DAY_SLOTS * 5, 5_000_000
+    bench.move_to((slot + 10) * 900)
+    call = bench.settlement.functions
+    figures = {"apply_statement": bench.gas(call.applyStatement(HIVE, *bench.shown(CLOSERS, slot, net)))}
+    worker = to_bytes(bench.workers[CLOSERS])
+    permit = structs.WithdrawPermit(HIVE, worker, 1_000_000, slot, 1, bench.now_s() + 3600)
+    figures["withdraw"] = bench.gas(call.withdraw(fields(permit), bench.sign(bench.me, bench.settlement, permit)))
+    figures |= by_agreement(bench, slot, net)
+    for name, index in (("shown", CLOSERS + 2), ("stored", CLOSERS + 3), ("lied", CLOSERS + 4)):
+        figures |= starting(bench, name, index, slot, net)
+    for name, index in (("contest", CLOSERS + 3), ("contest_proving_a_lie", CLOSERS + 4)):
+        figures[name] = bench.gas(call.contest(*bench.shown(index, slot + 5, net + 500_000)))
+    bench.move_to(bench.now_s() + 2 * WINDOW_S + 1)
+    figures["finish_close"] = bench.gas(call.finishClose(HIVE, bench.workers[CLOSERS + 2]))
+    figures["finish_close_contested"] = bench.gas(call.finishClose(HIVE, bench.workers[CLOSERS + 3]))
+    figures["finish_close_after_a_lie"] = bench.gas(call.finishClose(HIVE, bench.workers[CLOSERS + 4]))
+    return figures
+
+
+def by_agreement(bench: Bench, slot: int, net: int) -> dict[str, int]:
+    """A close both have signed, that settles the last slots and pays everything out."""
+    made = bench.statement(CLOSERS + 1, slot, net)
+    worker = bench.workers[CLOSERS + 1]
+    funding = bench.settlement.functions.account(HIVE, worker).call()[0]
+    money_and_time = (funding - net, bench.now_s() + 3600)
+    agreed = structs.CloseAgreement(*(*fields(made), *money_and_time))
+    signatures = [bench.sign(signer, bench.settlement, agreed) for signer in (worker, bench.me)]
+    call = bench.settlement.functions.closeAgreed(fields(made), agreed.payout, agreed.deadline, *signatures)
+    return {"close_agreed": bench.gas(call)}
+
+
+def starting(bench: Bench, how: str, index: int, slot: int, net: int) -> dict[str, int]:
+    """A close by the Worker: on a Statement it shows, on what storage has, or on an old Statement."""
+    worker = bench.workers[index]
+    start = bench.settlement.functions
+    stored = bench.settlement.functions.account(HIVE, worker).call()[4]
+    newest = stored if how == "stored" else slot
+    request = structs.CloseRequest(HIVE, to_bytes(worker), newest, bench.now_s() + 3600)
+    signature = bench.sign(worker, bench.settlement, request)
+    if how == "stored":
+        return {"start_close_stored": bench.gas(start.startClose(fields(request), signature))}
+    gas = bench.gas(start.startClose(fields(request), signature, *bench.shown(index, slot, net)))
+    return {"start_close": gas} if how == "shown" else {}
+
+
+def listing(bench: Bench) -> dict[str, int]:
+    """Making a Hive with 1 and with 101 meters, and moving 100 meters in a split."""
+    fresh = [bench.key(number) for number in range(5001, 5103)]
+    bench.list_meters(fresh)
+    one = bench.create_hive(fresh[:1], points_of(0, 1))
+    many = bench.create_hive(fresh[1:], points_of(0, 101))
+    call = bench.beekeeper.functions
+    source, target = HIVE + 2, HIVE + 3
+    required, _ = call.priceOf(0).call()
+    bench.send(call.beginSplit(source, required, bench.me, WINDOW_S, bench.terms(target)))
+    moved = bench.gas(call.moveMeters(source, target, fresh[1:101]))
+    return {"create_hive_per_meter": -(-(many - one) // 100), "move_meters_per_meter": -(-moved // 100)}
+
+
+def voting(bench: Bench) -> dict[str, int]:
+    """One proposal from first to last: an upgrade of the Beekeeper, with three voters: a small one, one who reaches the
+    quorum, another small one."""
+    small = bench.others[:2]
+    for owner in small:
+        bench.create_hive([], [], owner)
+    hives = bench.beekeeper.functions.hivesCode().call()
+    data = bench.beekeeper.encode_abi("upgradeToAndCall", args=[bench.deploy("Beekeeper", hives).address, b""])
+    proposal = ([bench.beekeeper.address], [0], [data])
+    text, call = "Upgrade the Beekeeper", bench.governor.functions
+    bench.move_to(bench.now_s() + 86_400)
+    figures = {"propose": bench.gas(call.propose(*proposal, text))}
+    number = call.getProposalId(*proposal, keccak(text=text)).call()
+    bench.move_to(call.proposalSnapshot(number).call() + 1)
+    names = ("cast_vote_first", "cast_vote_reaching_quorum", "cast_vote")
+    for name, voter in zip(names, (small[0], bench.me, small[1]), strict=True):
+        figures[name] = bench.gas(call.castVote(number, 1), voter)
+    bench.move_to(call.proposalDeadline(number).call() + 1)
+    figures["queue"] = bench.gas(call.queue(*proposal, keccak(text=text)))
+    bench.move_to(call.proposalEta(number).call() + 1)
+    figures["execute_upgrade"] = bench.gas(call.execute(*proposal, keccak(text=text)))
+    return figures
+
+
+def measure() -> dict[str, int]:
+    """Gas of every operation, by name."""
+    with local_node() as rpc:
+        bench = Bench(rpc, WORKERS)
+        return dict(sorted((settling(bench) | closing(bench) | listing(bench) | voting(bench)).items()))
+
+
+def problems(measured: dict[str, int], stored: dict[str, int]) -> list[str]:
+    """What is wrong with a measurement: a goal missed unexplained, or over 2 % away from the snapshot."""
     found = []
-    for count, goal in GOALS.items():
-        now, before = measured["settle"][count]["per_worker"], stored["settle"][count]["per_worker"]
-        if now > goal:
-            found.append(f"settle of {count}: {now} gas per Worker, the goal is {goal}")
-        if abs(now - before) > ALLOWED_CHANGE * before:
-            found.append(f"settle of {count}: {now} gas per Worker, the snapshot has {before}: explain, then --write")
-    for name in ("first_deposit", "top_up"):
-        if abs(measured[name] - stored[name]) > ALLOWED_CHANGE * stored[name]:
-            found.append(f"{name}: {measured[name]} gas, the snapshot has {stored[name]}: explain, then --write")
+    for name, now in measured.items():
+        goal, _ = GOALS.get(name, (None, None))
+        if goal is not None and now > goal and name not in MISSED:
+            found.append(f"{name}: {now} gas, the goal is {goal}")
+        if goal is not None and now <= goal and name in MISSED:
+            found.append(f"{name}: {now} gas meets its goal of {goal}: take it out of MISSED")
+        if name not in stored:
+            found.append(f"{name}: not in the snapshot: --write")
+        elif abs(now - stored[name]) > ALLOWED_CHANGE * stored[name]:
+            found.append(f"{name}: {now} gas, the snapshot has {stored[name]}: explain, then --write")
+    found += [f"{name}: in the snapshot, but no longer measured" for name in stored.keys() - measured.keys()]
     return found
+
+
+def lines(gas: dict[str, int]) -> list[dict[str, Any]]:
+    """The figures for a report: each operation beside its goals, then a Worker's whole life beside a channel's."""
+    rows: list[dict[str, Any]] = []
+    for name, now in gas.items():
+        goal, stretch = GOALS.get(name, (None, None))
+        row: dict[str, Any] = {"bench": "gas", "what": name, "gas": now}
+        if goal is not None:
+            row |= {"goal": goal, "holds": now <= goal}
+            if name in MISSED:
+                row |= {"missed_because": MISSED[name]}
+        if stretch is not None:
+            row |= {"stretch": stretch, "stretch_met": now <= stretch}
+        rows.append(row)
+    own = gas["first_deposit"] + gas["settle_100_per_worker"] + gas["close_agreed"]
+    rows.append(
+        {
+            "bench": "gas",
+            "what": "one Worker: open, one settlement among 100, close by agreement",
+            "gas": own,
+            "reference": "one payment channel each, Raiden style, open and close, from and to (chain design's anchors)",
+            "reference_gas": list(RAIDEN_STYLE),
+            "reference_cooperative_gas": list(CHANNEL_EACH),
+            "ratio": round(RAIDEN_STYLE[0] / own, 2),
+            "holds": own < RAIDEN_STYLE[0],
+        }
+    )
+    rows.append(
+        {
+            "bench": "gas",
+            "what": "each further day of that Worker, settled among 100; a channel would have to close and open again",
+            "gas": gas["settle_100_per_worker"],
+            "reference_gas": list(RAIDEN_STYLE),
+            "ratio": round(RAIDEN_STYLE[0] / gas["settle_100_per_worker"], 1),
+            "holds": gas["settle_100_per_worker"] < RAIDEN_STYLE[0],
+        }
+    )
+    return rows
+
+
+def snapshot() -> dict[str, Any]:
+    """The committed file: `gas` by operation, and the hash of the sources it was measured with."""
+    return dict(json.loads(SNAPSHOT.read_text("utf-8")))
 
 
 def main() -> int:
     """Command line; 0 when the figures hold, 1 when not."""
-    parser = argparse.ArgumentParser(description="Gas of settle as real transactions.")
+    parser = argparse.ArgumentParser(description="Gas of every operation as real transactions.")
     parser.add_argument("--write", action="store_true", help="renew the snapshot")
+    parser.add_argument("--lines", action="store_true", help="report the committed snapshot, without a node")
     arguments = parser.parse_args()
+    if arguments.lines:
+        rows = lines(snapshot()["gas"])
+        print("\n".join(json.dumps(row) for row in rows))
+        return 0 if all(row.get("holds", True) or "missed_because" in row for row in rows) else 1
     measured = measure()
-    print(json.dumps(measured, indent=1, sort_keys=True))
+    print(json.dumps(measured, indent=1))
     if arguments.write:
-        measured["sourceHash"] = source_hash()
-        SNAPSHOT.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", "utf-8")
-    found = problems(measured, json.loads(SNAPSHOT.read_text("utf-8")))
+        document = {"gas": measured, "sourceHash": source_hash()}
+        SNAPSHOT.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", "utf-8")
+    found = problems(measured, snapshot()["gas"])
     print("\n".join(found), file=sys.stderr)
     return 1 if found else 0
 

@@ -37,6 +37,7 @@ TYPES = {
     "bytes32 readings,uint64 payout,uint48 deadline",
     "WithdrawPermit": "uint32 hive,address worker,uint64 amount,uint32 slot,uint32 serial,uint48 deadline",
     "MeterCertificate": "address meter,bytes32 serialHash,bytes32 manufacturer,bytes32 model,uint48 notAfter",
+    "Objection": "bytes32 statement,int64 net,uint8 reason",
     "FlexOrder": "uint32 hive,address worker,uint32 slot,int32 watts,uint64 price,uint32 serial",
 }
 ONE = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
@@ -145,6 +146,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         {"meter": ONE, "serialHash": WORD, "manufacturer": "0x" + "ab" * 32, "model": WORD, "notAfter": 2000000000},
     ),
     ("FlexOrder", {"hive": 7, "worker": TWO, "slot": 2222222, "watts": -4500, "price": 1234567, "serial": 1}),
+    ("Objection", {"statement": WORD, "net": -9007199254740991, "reason": 7}),
 ]
 
 

@@ -3,17 +3,17 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {HiveBook} from "./HiveBook.sol";
+import {SettlementBase} from "./SettlementBase.sol";
+import {SettlementCloses} from "./SettlementCloses.sol";
+import {SettlementViews} from "./SettlementViews.sol";
 import {IMeterList} from "./interfaces/IMeterList.sol";
 import {Account, AccountExtra, AccountLibrary, AccountState} from "./types/Account.sol";
-import {AccountInfo, Hive} from "./types/Hive.sol";
+import {Hive} from "./types/Hive.sol";
 import {MerkleRoot} from "./types/MerkleRoot.sol";
 import {Money} from "./types/Money.sol";
-import {Messages, PayoutAddress, Signature, Statement} from "./types/Messages.sol";
+import {Messages, Signature, Statement} from "./types/Messages.sol";
 import {Leaf, PackedLeaf} from "./types/PackedLeaf.sol";
 
 /// @title Holds the money of all Hives and settles Statements that Queen and Worker have both signed.
@@ -21,16 +21,14 @@ import {Leaf, PackedLeaf} from "./types/PackedLeaf.sol";
 /// amounts that move coins are in the coin's smallest unit. Slot = unix seconds // 900.
 /// What must always hold: coins x scale cover every balance; funding - net is never negative; slot and counters
 /// of an account never go down; one bad leaf changes nobody else's account.
-contract EnergySettlement is HiveBook {
+/// Withdrawals, claims, bonds, mothers and the Hives' book are the functions of ISettlementClosing; they run in this
+/// contract's storage from a second, fixed piece of code, see SettlementClosing.
+contract EnergySettlement is SettlementCloses, SettlementViews {
     using SafeCast for uint256;
     using SafeCast for int256;
 
     /// @notice Most leaves in one batch; keeps the largest transaction below the cap of 2^24 gas.
     uint256 public constant MAX_LEAVES = 1000;
-    uint256 private constant _MAX_SLOTS_COUNTED = 192;
-    /// Micro-coins per kWh times watts times slots, over this, are micro-coins: 1000 W per kW, 4 slots an hour.
-    uint256 private constant _RATE_DIVISOR = 4000;
-
     /// Half the order of secp256k1; a larger s is the second form of a signature and refused.
     uint256 private constant _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
@@ -43,14 +41,7 @@ contract EnergySettlement is HiveBook {
     uint256 private constant _POOL_SHORT = 7;
     uint256 private constant _TOO_MUCH = 8;
 
-    mapping(uint32 hive => mapping(address worker => AccountPlace)) private _accounts;
-    mapping(uint32 hive => mapping(address worker => AccountExtra)) private _extras;
-    mapping(uint256 hiveSlotBatch => bytes32) private _roots;
-
-    /// The account's word, behind a pointer so that its place is computed once.
-    struct AccountPlace {
-        Account word;
-    }
+    address private immutable _closing;
 
     /// Running figures of one batch, in memory.
     struct Batch {
@@ -70,10 +61,25 @@ contract EnergySettlement is HiveBook {
     /// @param treasury where platform fees go
     /// @param timelock the only caller of `setFeeBps`
     /// @param feeBps_ platform fee at the start, basis points
-    constructor(IMeterList beekeeper, address treasury, address timelock, uint16 feeBps_)
-        EIP712("Hive Settlement", "1")
-        HiveBook(beekeeper, treasury, timelock, feeBps_)
-    {}
+    /// @param closing the SettlementClosing made with the same authorities; can never be changed
+    constructor(IMeterList beekeeper, address treasury, address timelock, uint16 feeBps_, SettlementBase closing)
+        SettlementBase(beekeeper, treasury, timelock, feeBps_)
+    {
+        (address beekeeper_, address treasury_, address timelock_) = closing.authorities();
+        bool same = beekeeper_ == address(beekeeper) && treasury_ == treasury && timelock_ == timelock;
+        if (!same) revert PiecesDiffer(address(closing));
+        _closing = address(closing);
+    }
+
+    /// @notice Runs the functions of ISettlementClosing in this contract's storage; takes no ether.
+    fallback(bytes calldata input) external returns (bytes memory) {
+        return Address.functionDelegateCall(_closing, input);
+    }
+
+    /// @notice The piece of code behind the functions of ISettlementClosing.
+    function closingPiece() external view returns (address) {
+        return _closing;
+    }
 
     // ---- Money in -----------------------------------------------------------------------------------------
 
@@ -101,19 +107,13 @@ contract EnergySettlement is HiveBook {
         _deposit(hive, worker, amount);
     }
 
-    /// @notice Stores where a Worker's money goes, signed by the device key. Anyone may bring it.
-    function setPayout(PayoutAddress calldata payout, Signature calldata sig) external {
-        _hive(payout.hive);
-        if (payout.payout == address(0)) revert ZeroAddress();
-        AccountExtra extra = _extras[payout.hive][payout.worker];
-        if (payout.serial <= extra.payoutSerial()) revert SerialNotNewer(payout.serial, extra.payoutSerial());
-        _checkSigner(payout.worker, Messages.hash(payout), sig);
-        _extras[payout.hive][payout.worker] = extra.withPayout(payout.payout, payout.serial);
-        Account account_ = _accounts[payout.hive][payout.worker].word;
-        if (account_.state() == AccountState.CLOSED) {
-            _accounts[payout.hive][payout.worker].word = account_.withFlag(AccountLibrary.REOPEN);
-        }
-        emit PayoutSet(payout.hive, payout.worker, payout.payout, payout.serial);
+    /// @notice Puts money into a Hive's pool. Open claims and a fee still due are taken from it first. Anyone may pay.
+    /// @param amount in the coin's smallest unit, a whole multiple of the Hive's scale
+    function fundPool(uint32 hive, uint256 amount) external nonReentrant {
+        Hive storage self = _hive(hive);
+        uint64 amountMicro = _pull(self.coin, self.scale, amount);
+        _fillPool(hive, self, amountMicro);
+        emit PoolFunded(hive, msg.sender, amountMicro);
     }
 
     // ---- Settlement ---------------------------------------------------------------------------------------
@@ -124,8 +124,8 @@ contract EnergySettlement is HiveBook {
     /// @param packed 140 bytes per leaf, see PackedLeaf
     /// @return applied how many leaves were applied; a simulated call compares it with what it expects
     function settle(uint32 hive, uint32 slot, bytes calldata packed) external notEntered returns (uint32 applied) {
-        Hive storage self = _bookOf(hive);
-        uint256 current = block.timestamp / SLOT_SECONDS;
+        Hive storage self = _hives[hive];
+        uint256 current = _currentSlot();
         uint256 fromSlot = self.queenFromSlot;
         uint256 maxSlot = current;
         if (msg.sender != self.queen || current < fromSlot) {
@@ -142,7 +142,7 @@ contract EnergySettlement is HiveBook {
         returns (uint32 applied)
     {
         Hive storage self = _hive(hive);
-        uint256 current = block.timestamp / SLOT_SECONDS;
+        uint256 current = _currentSlot();
         Money memory money = self.money.unpack();
         uint32 batch = slot == money.lastSlot ? money.nextBatch : 0;
         _checkSigner(
@@ -162,7 +162,7 @@ contract EnergySettlement is HiveBook {
         Hive storage self = _hive(hive);
         if (statement.hive != hive) revert WrongHive(hive, statement.hive);
         Money memory money = self.money.unpack();
-        Batch memory batch = _openBatch(hive, self, money, block.timestamp / SLOT_SECONDS);
+        Batch memory batch = _openBatch(hive, self, money, _currentSlot());
         Leaf memory leaf = _newLeaf(hive);
         leaf.worker = statement.worker;
         leaf.slot = statement.slot;
@@ -181,45 +181,10 @@ contract EnergySettlement is HiveBook {
         reason = uint8(number);
     }
 
-    // ---- Views --------------------------------------------------------------------------------------------
-
-    /// @notice One Worker's account; all zero when it never was opened.
-    function account(uint32 hive, address worker) external view returns (AccountInfo memory info) {
-        Account self = _accounts[hive][worker].word;
-        AccountExtra extra = _extras[hive][worker];
-        info.funding = self.funding();
-        info.net = self.net();
-        info.imported = self.imported();
-        info.exported = self.exported();
-        info.slot = self.slot();
-        info.state = uint8(self.state());
-        info.owed = self.isOwed();
-        info.owedSlot = extra.owedSlot();
-        info.payout = extra.payout();
-        info.payoutSerial = extra.payoutSerial();
-    }
-
-    /// @notice Merkle root over the Statements a batch applied; 0 when it applied none.
-    function rootOf(uint32 hive, uint32 slot, uint32 batch) external view returns (bytes32) {
-        return _roots[_rootKey(hive, slot, batch)];
-    }
-
-    /// @notice Whether a Statement was applied in that batch.
-    function verifyStatement(
-        uint32 hive,
-        uint32 slot,
-        uint32 batch,
-        Statement calldata leaf,
-        bytes32[] calldata proof
-    ) external view returns (bool) {
-        bytes32 root = _roots[_rootKey(hive, slot, batch)];
-        return root != 0 && leaf.hive == hive && MerkleProof.verifyCalldata(proof, root, Messages.hash(leaf));
-    }
-
     // ---- Private ------------------------------------------------------------------------------------------
 
     function _settle(uint32 hive, uint32 slot, uint256 maxSlot, bytes calldata packed) private returns (uint32) {
-        Hive storage self = _bookOf(hive);
+        Hive storage self = _hives[hive];
         _checkPacking(packed.length);
         Money memory money = self.money.unpack();
         uint32 number = _nextBatch(money, slot);
@@ -354,15 +319,15 @@ contract EnergySettlement is HiveBook {
         AccountExtra extra = _extras[batch.hive][leaf.worker];
         if (!account_.isOwed()) {
             ++batch.owed;
-            _extras[batch.hive][leaf.worker] = extra.withOwedSlot(leaf.slot);
-        } else if (leaf.slot > extra.owedSlot()) {
-            _extras[batch.hive][leaf.worker] = extra.withOwedSlot(leaf.slot);
+            _extras[batch.hive][leaf.worker] = extra.withMark(leaf.slot);
+        } else if (leaf.slot > extra.mark()) {
+            _extras[batch.hive][leaf.worker] = extra.withMark(leaf.slot);
         }
         return account_.withFlag(AccountLibrary.OWED);
     }
 
     function _endOwed(Batch memory batch, Leaf memory leaf, Account account_) private view returns (Account) {
-        if (leaf.slot < _extras[batch.hive][leaf.worker].owedSlot()) return account_;
+        if (leaf.slot < _extras[batch.hive][leaf.worker].mark()) return account_;
         --batch.owed;
         return account_.withoutFlag(AccountLibrary.OWED);
     }
@@ -402,16 +367,18 @@ contract EnergySettlement is HiveBook {
     function _closeBatch(Batch memory batch, Money memory money) private returns (uint64 fee) {
         if (batch.owedBefore != batch.owed) {
             money.owedAccounts = batch.owed.toUint16();
-            if (batch.owedBefore == 0) emit HiveFellShort(batch.hive);
-            if (batch.owed == 0) emit HiveCovered(batch.hive);
+            if (_hives[batch.hive].cover.claimsOpen == 0) {
+                if (batch.owedBefore == 0) emit HiveFellShort(batch.hive);
+                if (batch.owed == 0) emit HiveCovered(batch.hive);
+            }
         }
-        fee = ((batch.paidIn * feeBps()) / 10_000).toUint64();
+        fee = ((batch.paidIn * feeBps()) / _BASIS_POINTS).toUint64();
         _takeFee(money, batch.pool.toUint256(), fee);
     }
 
     /// Number of this batch; the period's last slot may not go back, nor lie in the future.
     function _nextBatch(Money memory money, uint32 slot) private view returns (uint16 number) {
-        uint256 current = block.timestamp / SLOT_SECONDS;
+        uint256 current = _currentSlot();
         if (slot > current) revert PeriodInFuture(slot, current);
         if (slot < money.lastSlot) revert PeriodGoesBack(slot, money.lastSlot);
         if (slot == money.lastSlot) number = money.nextBatch;
@@ -421,37 +388,50 @@ contract EnergySettlement is HiveBook {
     }
 
     function _deposit(uint32 hive, address worker, uint256 amount) private {
-        Hive storage self = _hive(hive);
-        if (self.frozen) revert HiveIsFrozen(hive);
-        Account account_ = _accounts[hive][worker].word;
+        Hive storage self = _hives[hive];
+        // One storage word.
+        (IERC20 coin, uint256 scale, bool frozen) = (self.coin, self.scale, self.frozen);
+        if (address(coin) == address(0)) revert UnknownHive(hive);
+        if (frozen) revert HiveIsFrozen(hive);
+        AccountPlace storage place = _accounts[hive][worker];
+        Account account_ = place.word;
         AccountState state = account_.state();
         if (state == AccountState.CLOSING) revert AccountClosing(hive, worker);
-        if (state != AccountState.OPEN) account_ = _open(hive, worker, account_);
-        uint64 amountMicro = _pull(self, amount);
+        if (state != AccountState.OPEN) account_ = _open(hive, self, worker, account_);
+        uint64 amountMicro = _pull(coin, scale, amount);
         int64 funding = (int256(account_.funding()) + int256(uint256(amountMicro))).toInt64();
-        _accounts[hive][worker].word = account_.withFunding(funding);
+        place.word = account_.withFunding(funding);
         emit Deposited(hive, worker, msg.sender, amountMicro);
     }
 
-    function _open(uint32 hive, address worker, Account account_) private returns (Account) {
-        if (worker == address(0) || _meterList().hiveOf(worker) != hive) revert MeterNotInHive(worker, hive);
-        if (!_meterList().isActive(hive)) revert HiveNotActive(hive);
-        address owner = _meterList().ownerOf(worker);
-        bool reopening = account_.state() == AccountState.CLOSED;
-        if (reopening && msg.sender != owner && !account_.mayReopen()) revert ReopenNeedsOwner(worker, owner);
+    function _open(uint32 hive, Hive storage self, address worker, Account account_) private returns (Account) {
+        if (_banned[worker]) revert MeterIsBanned(worker);
+        (uint32 place, bool active, address owner) = _beekeeper.placeOf(worker);
+        if (place != hive || worker == address(0)) revert MeterNotInHive(worker, hive);
+        if (!active) revert HiveNotActive(hive);
+        if (account_.state() == AccountState.CLOSED) _checkReopening(worker, account_, owner);
         AccountExtra extra = _extras[hive][worker];
         address payout = extra.payout();
         if (payout == address(0)) {
-            if (owner == address(0)) revert ZeroAddress();
+            if (owner == address(0) || owner == address(this)) revert ZeroAddress();
             payout = owner;
             _extras[hive][worker] = extra.withPayout(owner, 0);
         }
-        uint256 slot = block.timestamp / SLOT_SECONDS;
+        // Wraps like the count of closings does; only their difference counts.
+        unchecked {
+            ++self.openings;
+        }
+        uint256 slot = _currentSlot();
+        // casting to 'uint32' is safe because the current slot is below 2^24 until the year 2448
         emit AccountOpened(hive, worker, uint32(slot), payout);
         return account_.opened(slot);
     }
 
-    function _rootKey(uint32 hive, uint32 slot, uint32 batch) private pure returns (uint256) {
-        return (uint256(hive) << 64) | (uint256(slot) << 32) | batch;
+    /// A closed account is opened again by its owner or after a new PayoutAddress, and not in the slot it ended in: a
+    /// CloseAgreement over that slot could be played a second time.
+    function _checkReopening(address worker, Account account_, address owner) private view {
+        if (msg.sender != owner && !account_.mayReopen()) revert ReopenNeedsOwner(worker, owner);
+        uint256 next = (uint256(account_.slot()) + 1) * SLOT_SECONDS;
+        if (block.timestamp < next) revert TooEarly(next);
     }
 }

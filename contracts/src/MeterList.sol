@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {IMeterList} from "./interfaces/IMeterList.sol";
-import {EnergySettlement} from "./EnergySettlement.sol";
+import {ISettlementBook} from "./interfaces/ISettlementBook.sol";
 import {HiveTerms} from "./types/Messages.sol";
 
 /// @title The smallest list of meters and Hives that EnergySettlement can work with; kept by its owner.
@@ -28,14 +28,17 @@ contract MeterList is Ownable, IMeterList {
     error ZeroAddress();
     error LengthsDiffer(uint256 meters, uint256 owners);
 
-    EnergySettlement private _settlement;
+    /// @notice Least that showing an old state costs in every Hive made here, micro-coins.
+    uint64 public constant MIN_PENALTY = 1_000_000;
+
+    ISettlementBook private _settlement;
     mapping(uint32 hive => bool) private _active;
     mapping(address meter => Meter) private _meters;
 
     constructor(address owner) Ownable(owner) {}
 
     /// @notice Names the settlement contract, once; it needs this list's address when it is made.
-    function setSettlement(EnergySettlement settlement_) external onlyOwner {
+    function setSettlement(ISettlementBook settlement_) external onlyOwner {
         if (address(_settlement) != address(0)) revert SettlementAlreadySet(address(_settlement));
         if (address(settlement_) == address(0)) revert ZeroAddress();
         _settlement = settlement_;
@@ -53,7 +56,7 @@ contract MeterList is Ownable, IMeterList {
     ) external onlyOwner {
         _active[hive] = true;
         emit HiveCreated(hive);
-        _settlement.registerHive(hive, owner, coin, queen, window, terms);
+        _settlement.registerHive(hive, owner, coin, queen, window, terms, MIN_PENALTY);
     }
 
     /// @notice No new meters and no new deposits in that Hive.
@@ -86,18 +89,10 @@ contract MeterList is Ownable, IMeterList {
     }
 
     /// @inheritdoc IMeterList
-    function hiveOf(address meter) external view returns (uint32) {
-        return _meters[meter].hive;
-    }
-
-    /// @inheritdoc IMeterList
-    function isActive(uint32 hive) external view returns (bool) {
-        return _active[hive];
-    }
-
-    /// @inheritdoc IMeterList
-    function ownerOf(address meter) external view returns (address) {
-        return _meters[meter].owner;
+    function placeOf(address meter) external view returns (uint32 hive, bool active, address owner) {
+        Meter storage place = _meters[meter];
+        (hive, owner) = (place.hive, place.owner);
+        active = _active[hive];
     }
 
     /// @notice The settlement contract this list serves.

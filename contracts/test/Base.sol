@@ -12,7 +12,10 @@ interface Vm {
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
+    function startPrank(address sender) external;
+    function stopPrank() external;
     function warp(uint256 time) external;
+    function deal(address holder, uint256 amount) external;
     function chainId(uint256 id) external;
     function getBlockTimestamp() external view returns (uint256);
     function expectRevert(bytes calldata data) external;

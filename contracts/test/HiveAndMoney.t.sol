@@ -5,7 +5,9 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EnergySettlement} from "../src/EnergySettlement.sol";
 import {MeterList} from "../src/MeterList.sol";
+import {SettlementClosing} from "../src/SettlementClosing.sol";
 import {TestCoin} from "../src/TestCoin.sol";
+import {ISettlementBook} from "../src/interfaces/ISettlementBook.sol";
 import {ISettlementEvents as S} from "../src/interfaces/ISettlementEvents.sol";
 import {IMeterList} from "../src/interfaces/IMeterList.sol";
 import {HiveTerms, Messages, PayoutAddress, Signature} from "../src/types/Messages.sol";
@@ -15,14 +17,6 @@ import {HiveFixture} from "./HiveFixture.sol";
 /// Deposits, payout, pool, terms, Queen's key, and every refusal among them.
 contract HiveAndMoneyTest is HiveFixture {
     uint32 private constant _NOW = OPENED + 96;
-
-    function refuse(bytes4 selector, uint256 a) private {
-        vm.expectRevert(abi.encodeWithSelector(selector, a));
-    }
-
-    function refuse(bytes4 selector, uint256 a, uint256 b) private {
-        vm.expectRevert(abi.encodeWithSelector(selector, a, b));
-    }
 
     function test_deposit_opens_for_listed_meters_of_an_active_hive_only() public {
         address meter = vm.addr(4);
@@ -49,7 +43,7 @@ contract HiveAndMoneyTest is HiveFixture {
 
     function test_an_inactive_hive_opens_no_account() public {
         OfflineList offline = new OfflineList();
-        EnergySettlement other = new EnergySettlement(offline, TREASURY, TIMELOCK, 0);
+        EnergySettlement other = deploy(offline);
         offline.register(other, coin, terms(1, 0));
         coin.approve(address(other), COIN);
         refuse(S.HiveNotActive.selector, HIVE);
@@ -115,18 +109,18 @@ contract HiveAndMoneyTest is HiveFixture {
         PayoutAddress memory payout = PayoutAddress(HIVE, vm.addr(1), address(0xCAFE), 1);
         Signature memory sig = signHash(1, Messages.hash(payout));
         vm.prank(STRANGER);
-        settlement.setPayout(payout, sig);
+        closing.setPayout(payout, sig);
         assertEq(info(1).payout, address(0xCAFE), "set");
         refuse(S.SerialNotNewer.selector, 1, 1);
-        settlement.setPayout(payout, sig);
+        closing.setPayout(payout, sig);
         payout.serial = 2;
         vm.expectRevert(abi.encodeWithSelector(S.InvalidSignature.selector, vm.addr(1)));
-        settlement.setPayout(payout, sig);
+        closing.setPayout(payout, sig);
         payout.payout = address(0);
         vm.expectRevert(abi.encodeWithSelector(S.ZeroAddress.selector));
-        settlement.setPayout(payout, sig);
+        closing.setPayout(payout, sig);
         payout = PayoutAddress(HIVE, vm.addr(4), address(0xF00D), 1);
-        settlement.setPayout(payout, signHash(4, Messages.hash(payout)));
+        closing.setPayout(payout, signHash(4, Messages.hash(payout)));
         listMeter(vm.addr(4), address(0xB4));
         settlement.deposit(HIVE, vm.addr(4), COIN);
         assertEq(info(4).payout, address(0xF00D), "signed before the opening");
@@ -134,28 +128,31 @@ contract HiveAndMoneyTest is HiveFixture {
 
     function test_a_closed_account_is_reopened_by_its_owner_or_a_new_payout_address_only() public {
         address worker = vm.addr(1);
-        settle(leaf(1, _NOW, 2_000_000));
-        setFlags(1, 3);
+        closeAgreed(1, _NOW, 2_000_000, 98_000_000);
         vm.expectRevert(abi.encodeWithSelector(S.ReopenNeedsOwner.selector, worker, address(0xB1)));
         settlement.deposit(HIVE, worker, COIN);
         PayoutAddress memory payout = PayoutAddress(HIVE, worker, address(0xCAFE), 1);
-        settlement.setPayout(payout, signHash(1, Messages.hash(payout)));
+        closing.setPayout(payout, signHash(1, Messages.hash(payout)));
+        refuse(S.TooEarly.selector, uint256(_NOW + 1) * 900);
+        settlement.deposit(HIVE, worker, COIN);
         vm.warp(uint256(_NOW + 10) * 900);
         settlement.deposit(HIVE, worker, COIN);
         assertEq(info(1).state, 1, "open again");
         assertEq(info(1).slot, _NOW + 10, "from now on");
         assertEq(info(1).net, 2_000_000, "totals go on");
+        assertEq(info(1).funding, 3_000_000, "what was paid out is not there any more");
         assertEq(info(1).imported, 96_000, "counters go on");
         assertEq(info(1).payout, address(0xCAFE), "new payout");
-        setFlags(1, 3);
+        closeAgreed(1, _NOW + 10, 2_000_000, 1_000_000);
+        vm.warp(uint256(_NOW + 11) * 900);
         vm.expectRevert(abi.encodeWithSelector(S.ReopenNeedsOwner.selector, worker, address(0xB1)));
         settlement.deposit(HIVE, worker, COIN);
-        coin.mint(address(0xB1), COIN);
         vm.prank(address(0xB1));
         coin.approve(address(settlement), COIN);
         vm.prank(address(0xB1));
         settlement.deposit(HIVE, worker, COIN);
         assertEq(info(1).state, 1, "by the owner");
+        assertConserved(3);
     }
 
     function testFuzz_deposits_and_pool_keep_every_coin(uint64[4] memory amounts, uint8[4] memory who) public {
@@ -167,39 +164,39 @@ contract HiveAndMoneyTest is HiveFixture {
         }
         uint256 asked = uint256(pool().pool) / 2 * SCALE;
         vm.prank(OWNER);
-        settlement.requestPoolWithdrawal(HIVE, asked);
+        closing.requestPoolWithdrawal(HIVE, asked);
         vm.warp(vm.getBlockTimestamp() + 1 days);
         vm.prank(OWNER);
-        settlement.withdrawPool(HIVE);
+        closing.withdrawPool(HIVE);
         assertEq(coin.balanceOf(OWNER), asked, "paid out");
         assertConserved(3);
     }
 
     function test_the_pool_is_withdrawn_after_a_day_by_the_owner() public {
         vm.expectRevert(abi.encodeWithSelector(S.NotOwner.selector, HIVE, address(this)));
-        settlement.requestPoolWithdrawal(HIVE, COIN);
+        closing.requestPoolWithdrawal(HIVE, COIN);
         vm.prank(OWNER);
         refuse(S.PoolTooSmall.selector, 50_000_000, 51_000_000);
-        settlement.requestPoolWithdrawal(HIVE, 51 * COIN);
+        closing.requestPoolWithdrawal(HIVE, 51 * COIN);
         vm.prank(OWNER);
         refuse(S.NothingRequested.selector, HIVE);
-        settlement.withdrawPool(HIVE);
+        closing.withdrawPool(HIVE);
         vm.prank(OWNER);
-        settlement.requestPoolWithdrawal(HIVE, 40 * COIN);
+        closing.requestPoolWithdrawal(HIVE, 40 * COIN);
         assertEq(pool().pending, 40_000_000, "pending");
         vm.prank(OWNER);
         refuse(S.TooEarly.selector, uint256(_NOW) * 900 + 1 days);
-        settlement.withdrawPool(HIVE);
+        closing.withdrawPool(HIVE);
         vm.warp(uint256(_NOW + 96) * 900);
         settle(leaf(1, _NOW + 96, -30_000_000));
         settle(leaf(2, _NOW + 96, -30_000_000));
         vm.prank(OWNER);
         refuse(S.HiveIsShort.selector, HIVE);
-        settlement.withdrawPool(HIVE);
+        closing.withdrawPool(HIVE);
         settlement.fundPool(HIVE, 15 * COIN);
         settle(leaf(2, _NOW + 96, -30_000_000));
         vm.prank(OWNER);
-        settlement.withdrawPool(HIVE);
+        closing.withdrawPool(HIVE);
         assertEq(coin.balanceOf(OWNER), 5 * COIN, "at most what the pool has");
         assertEq(pool().pending, 0, "request used");
         assertConserved(3);
@@ -211,19 +208,19 @@ contract HiveAndMoneyTest is HiveFixture {
         next.maxPrice = 2_000_000;
         Signature memory sig = signHash(QUEEN_KEY, Messages.hash(next));
         vm.expectRevert(abi.encodeWithSelector(S.NotOwner.selector, HIVE, address(this)));
-        settlement.setTerms(next, sig);
+        closing.setTerms(next, sig);
         vm.prank(OWNER);
         vm.expectRevert(abi.encodeWithSelector(S.InvalidSignature.selector, queen));
-        settlement.setTerms(next, Signature(sig.r, 0));
+        closing.setTerms(next, Signature(sig.r, 0));
         vm.prank(OWNER);
-        settlement.setTerms(next, sig);
+        closing.setTerms(next, sig);
         vm.prank(OWNER);
         refuse(S.TermsVersionNotNewer.selector, 2, 2);
-        settlement.setTerms(next, sig);
+        closing.setTerms(next, sig);
         next.fromSlot = from - 1;
         vm.prank(OWNER);
         refuse(S.NoticeTooShort.selector, from - 1, from);
-        settlement.setTerms(next, sig);
+        closing.setTerms(next, sig);
         vm.warp(uint256(from + 1) * 900);
         settle(bytes.concat(leaf(1, from - 2, 0), leaf(2, from - 1, 0)));
         assertEq(settle(leaf(1, from - 1, 5_000_001)), 8, "the old limit before");
@@ -232,33 +229,47 @@ contract HiveAndMoneyTest is HiveFixture {
         next = terms(3, from + 1 + 30 * 96);
         sig = signHash(QUEEN_KEY, Messages.hash(next));
         vm.prank(OWNER);
-        settlement.setTerms(next, sig);
+        closing.setTerms(next, sig);
         assertEq(settlement.hiveInfo(HIVE).maxPrice, 2_000_000, "the second terms became the first");
         assertEq(settlement.hiveInfo(HIVE).nextTerms, Messages.hash(next), "the third are next");
     }
 
     function test_a_new_queen_needs_a_days_notice_from_the_owner() public {
         vm.expectRevert(abi.encodeWithSelector(S.NotOwner.selector, HIVE, address(this)));
-        settlement.setQueen(HIVE, STRANGER, _NOW + 96);
+        closing.setQueen(HIVE, STRANGER, _NOW + 96);
         vm.prank(OWNER);
         refuse(S.NoticeTooShort.selector, _NOW + 95, _NOW + 96);
-        settlement.setQueen(HIVE, STRANGER, _NOW + 95);
+        closing.setQueen(HIVE, STRANGER, _NOW + 95);
         vm.prank(OWNER);
         vm.expectRevert(abi.encodeWithSelector(S.ZeroAddress.selector));
-        settlement.setQueen(HIVE, address(0), _NOW + 96);
+        closing.setQueen(HIVE, address(0), _NOW + 96);
         vm.prank(OWNER);
-        settlement.setQueen(HIVE, STRANGER, _NOW + 96);
+        closing.setQueen(HIVE, STRANGER, _NOW + 96);
         vm.prank(OWNER);
-        settlement.setQueen(HIVE, vm.addr(NEXT_QUEEN_KEY), _NOW + 97);
+        closing.setQueen(HIVE, vm.addr(NEXT_QUEEN_KEY), _NOW + 97);
         assertEq(settlement.queenOf(HIVE, _NOW + 96), queen, "the announced key was replaced, the old one stays");
         assertEq(settlement.queenOf(HIVE, _NOW + 97), vm.addr(NEXT_QUEEN_KEY), "new");
     }
 
+    function test_an_old_queens_statements_stay_good_for_forty_four_days() public {
+        vm.startPrank(OWNER);
+        closing.setQueen(HIVE, vm.addr(NEXT_QUEEN_KEY), _NOW + 96);
+        uint256 until = uint256(_NOW + 96) * 900 + 44 days;
+        vm.warp(until - 1);
+        refuse(S.TooEarly.selector, until);
+        closing.setQueen(HIVE, STRANGER, uint32(until / 900 + 200));
+        assertEq(settlement.queenOf(HIVE, _NOW), queen, "not forgotten");
+        vm.warp(until);
+        closing.setQueen(HIVE, STRANGER, uint32(until / 900 + 96));
+        vm.stopPrank();
+        assertEq(settlement.queenOf(HIVE, _NOW), vm.addr(NEXT_QUEEN_KEY), "then it may be");
+    }
+
     function test_registering_is_checked_and_only_for_the_list() public {
         vm.expectRevert(abi.encodeWithSelector(S.NotBeekeeper.selector, address(this)));
-        settlement.registerHive(2, OWNER, coin, queen, 3 days, hiveTerms(2));
+        closing.registerHive(2, OWNER, coin, queen, 3 days, hiveTerms(2), 0);
         vm.expectRevert(abi.encodeWithSelector(S.NotBeekeeper.selector, address(this)));
-        settlement.tellFrozen(HIVE);
+        closing.tellFrozen(HIVE);
         refuse(S.HiveExists.selector, HIVE);
         list.createHive(HIVE, OWNER, coin, queen, 3 days, terms(1, 0));
         refuse(S.UnknownHive.selector, 0);
@@ -284,21 +295,22 @@ contract HiveAndMoneyTest is HiveFixture {
 
     function test_the_fee_is_capped_and_set_by_the_timelock() public {
         vm.expectRevert(abi.encodeWithSelector(S.NotTimelock.selector, address(this)));
-        settlement.setFeeBps(1);
+        closing.setFeeBps(1);
         vm.prank(TIMELOCK);
         refuse(S.FeeTooHigh.selector, 101, 100);
-        settlement.setFeeBps(101);
+        closing.setFeeBps(101);
         vm.expectRevert(abi.encodeWithSelector(S.ZeroAddress.selector));
-        new EnergySettlement(list, address(0), TIMELOCK, 0);
+        new SettlementClosing(list, address(0), TIMELOCK, 0);
     }
 
     function test_the_list_is_kept_by_its_owner() public {
         vm.expectRevert(abi.encodeWithSelector(MeterList.SettlementAlreadySet.selector, address(settlement)));
-        list.setSettlement(settlement);
+        list.setSettlement(ISettlementBook(address(settlement)));
         vm.expectRevert(abi.encodeWithSelector(MeterList.MeterAlreadyInHive.selector, vm.addr(1), HIVE));
         listMeter(vm.addr(1), OWNER);
         list.dropMeter(vm.addr(1));
-        assertEq(list.hiveOf(vm.addr(1)), 0, "dropped");
+        (uint32 place,,) = list.placeOf(vm.addr(1));
+        assertEq(place, 0, "dropped");
         vm.expectRevert(abi.encodeWithSelector(MeterList.MeterUnknown.selector, vm.addr(1)));
         list.dropMeter(vm.addr(1));
         refuse(MeterList.LengthsDiffer.selector, 1, 0);
@@ -306,6 +318,13 @@ contract HiveAndMoneyTest is HiveFixture {
         vm.prank(STRANGER);
         vm.expectRevert();
         list.freezeHive(HIVE);
+    }
+
+    function test_a_meter_owned_by_nobody_or_by_this_contract_opens_no_account() public {
+        address meter = vm.addr(77);
+        listMeter(meter, address(settlement));
+        refuse(S.ZeroAddress.selector);
+        settlement.deposit(HIVE, meter, COIN);
     }
 
     function test_vectors_hash_as_in_python() public view {
@@ -371,18 +390,10 @@ contract HiveAndMoneyTest is HiveFixture {
 /// A list whose Hive is not active.
 contract OfflineList is IMeterList {
     function register(EnergySettlement settlement, IERC20Metadata coin, HiveTerms calldata terms) external {
-        settlement.registerHive(1, address(1), coin, address(2), 3 days, terms);
+        ISettlementBook(address(settlement)).registerHive(1, address(1), coin, address(2), 3 days, terms, 0);
     }
 
-    function hiveOf(address) external pure returns (uint32) {
-        return 1;
-    }
-
-    function isActive(uint32) external pure returns (bool) {
-        return false;
-    }
-
-    function ownerOf(address) external pure returns (address) {
-        return address(3);
+    function placeOf(address) external pure returns (uint32, bool, address) {
+        return (1, false, address(3));
     }
 }

@@ -3,10 +3,15 @@ pragma solidity 0.8.37;
 
 import {EnergySettlement} from "../src/EnergySettlement.sol";
 import {MeterList} from "../src/MeterList.sol";
+import {SettlementClosing} from "../src/SettlementClosing.sol";
 import {TestCoin} from "../src/TestCoin.sol";
+import {IMeterList} from "../src/interfaces/IMeterList.sol";
+import {ISettlementBook} from "../src/interfaces/ISettlementBook.sol";
+import {ISettlementClosing} from "../src/interfaces/ISettlementClosing.sol";
 import {ISettlementEvents} from "../src/interfaces/ISettlementEvents.sol";
+import {CloseInfo} from "../src/types/Close.sol";
 import {AccountInfo, PoolInfo} from "../src/types/Hive.sol";
-import {HiveTerms, Messages, Signature, Statement} from "../src/types/Messages.sol";
+import {CloseRequest, HiveTerms, Messages, Signature, Statement} from "../src/types/Messages.sol";
 import {Base, Log} from "./Base.sol";
 
 /// @title A Hive with a funded pool and three Workers, and helpers that sign, pack and settle.
@@ -24,6 +29,8 @@ abstract contract HiveFixture is Base {
     uint256 internal constant COIN = 1e18;
 
     EnergySettlement internal settlement;
+    /// The same address: the functions behind the fallback.
+    ISettlementClosing internal closing;
     MeterList internal list;
     TestCoin internal coin;
     address internal queen;
@@ -32,8 +39,9 @@ abstract contract HiveFixture is Base {
         vm.warp(uint256(OPENED) * 900);
         queen = vm.addr(QUEEN_KEY);
         list = new MeterList(address(this));
-        settlement = new EnergySettlement(list, TREASURY, TIMELOCK, 0);
-        list.setSettlement(settlement);
+        settlement = deploy(list);
+        closing = ISettlementClosing(address(settlement));
+        list.setSettlement(ISettlementBook(address(settlement)));
         coin = new TestCoin(address(this), 18);
         list.createHive(HIVE, OWNER, coin, queen, 3 days, terms(1, 0));
         coin.mint(address(this), 1e30);
@@ -44,6 +52,30 @@ abstract contract HiveFixture is Base {
         }
         settlement.fundPool(HIVE, 50 * COIN);
         vm.warp(uint256(OPENED + 96) * 900);
+    }
+
+    /// Expects the next call to be refused with that error.
+    function refuse(bytes4 selector) internal {
+        vm.expectRevert(abi.encodeWithSelector(selector));
+    }
+
+    function refuse(bytes4 selector, uint256 a) internal {
+        vm.expectRevert(abi.encodeWithSelector(selector, a));
+    }
+
+    function refuse(bytes4 selector, uint256 a, uint256 b) internal {
+        vm.expectRevert(abi.encodeWithSelector(selector, a, b));
+    }
+
+    /// The same for an error about one account.
+    function refuse(bytes4 selector, address worker) internal {
+        vm.expectRevert(abi.encodeWithSelector(selector, HIVE, worker));
+    }
+
+    /// Both pieces of code, fee 0.
+    function deploy(IMeterList meters) internal returns (EnergySettlement) {
+        SettlementClosing piece = new SettlementClosing(meters, TREASURY, TIMELOCK, 0);
+        return new EnergySettlement(meters, TREASURY, TIMELOCK, 0, piece);
     }
 
     function listMeter(address meter, address owner) internal {
@@ -80,6 +112,128 @@ abstract contract HiveFixture is Base {
         return pack(state, signHash(key, Messages.hash(state)));
     }
 
+    /// Both signatures over a Statement.
+    function both(Statement memory state) internal view returns (Signature memory w, Signature memory q) {
+        uint256 worker = state.worker == vm.addr(1) ? 1 : state.worker == vm.addr(2) ? 2 : 3;
+        bytes32 hash = Messages.hash(state);
+        return (signHash(worker, hash), signHash(QUEEN_KEY, hash));
+    }
+
+    function closeAgreed(uint256 key, uint32 slot, int64 net, uint64 payout) internal {
+        Statement memory state = statement(key, slot, net);
+        uint48 deadline = uint48(vm.getBlockTimestamp() + 1 hours);
+        bytes32 hash = Messages.hashAgreement(state, payout, deadline);
+        settlement.closeAgreed(state, payout, deadline, signHash(key, hash), signHash(QUEEN_KEY, hash));
+    }
+
+    function request(uint256 key, uint32 newestSlot) internal view returns (CloseRequest memory) {
+        return CloseRequest(HIVE, vm.addr(key), newestSlot, uint48(vm.getBlockTimestamp() + 1 hours));
+    }
+
+    /// Starts a close of `key`'s account on what storage has, requested by `signer`.
+    function startStored(uint256 key, uint256 signer, uint32 newestSlot) internal {
+        CloseRequest memory r = request(key, newestSlot);
+        settlement.startClose(r, signHash(signer, Messages.hash(r)));
+    }
+
+    /// Starts a close of `key`'s account on a Statement, requested by `signer`, who names `newestSlot`.
+    function startShown(uint256 key, uint256 signer, Statement memory state, uint32 newestSlot) internal {
+        CloseRequest memory r = request(key, newestSlot);
+        Signature memory sig = signHash(signer, Messages.hash(r));
+        (Signature memory w, Signature memory q) = both(state);
+        settlement.startClose(r, sig, state, w, q);
+    }
+
+    function payoutOf(uint256 key) internal pure returns (address) {
+        return address(uint160(0xB0 + key));
+    }
+
+    /// Coins at an address, micro-coins.
+    function microOf(address holder) internal view returns (uint256) {
+        return coin.balanceOf(holder) / SCALE;
+    }
+
+    function postBond(uint256 amount) internal {
+        coin.mint(OWNER, amount);
+        vm.prank(OWNER);
+        coin.approve(address(settlement), amount);
+        vm.prank(OWNER);
+        closing.postBond(HIVE, amount);
+    }
+
+    function freeze() internal {
+        list.freezeHive(HIVE);
+    }
+
+    function closeInfo(uint256 key) internal view returns (CloseInfo memory) {
+        return settlement.closeOf(HIVE, vm.addr(key));
+    }
+
+    function claimOf(uint256 key) internal view returns (uint64) {
+        return settlement.claimOf(HIVE, vm.addr(key));
+    }
+
+    function contest(Statement memory state) internal {
+        (Signature memory w, Signature memory q) = both(state);
+        settlement.contest(state, w, q);
+    }
+
+    function finish(uint256 key) internal {
+        vm.warp(settlement.closeOf(HIVE, vm.addr(key)).endsAt);
+        settlement.finishClose(HIVE, vm.addr(key));
+    }
+
+    /// Calls the settlement contract from here, so that a refusal can be expected of one call.
+    function send(bytes calldata call) external {
+        (bool done, bytes memory answer) = address(settlement).call(call);
+        if (done) return;
+        assembly ("memory-safe") {
+            revert(add(answer, 0x20), mload(answer))
+        }
+    }
+
+    function agreement(uint256 key, uint32 slot, int64 net, uint64 payout) internal view returns (bytes memory) {
+        Statement memory state = statement(key, slot, net);
+        uint48 deadline = uint48(vm.getBlockTimestamp() + 1 hours);
+        bytes32 hash = Messages.hashAgreement(state, payout, deadline);
+        return abi.encodeCall(
+            settlement.closeAgreed, (state, payout, deadline, signHash(key, hash), signHash(QUEEN_KEY, hash))
+        );
+    }
+
+    function shownCall(uint256 key, Statement memory state, uint32 newestSlot)
+        internal
+        view
+        returns (bytes memory)
+    {
+        CloseRequest memory r = request(key, newestSlot);
+        (Signature memory w, Signature memory q) = both(state);
+        return abi.encodeWithSignature(
+            "startClose((uint32,address,uint32,uint48),(bytes32,bytes32),"
+            "(uint32,address,uint32,int64,uint48,uint48,bytes32),(bytes32,bytes32),(bytes32,bytes32))",
+            r, signHash(key, Messages.hash(r)), state, w, q
+        );
+    }
+
+    function reopen(uint256 key, uint32 slot) internal {
+        vm.warp(uint256(slot) * 900);
+        coin.mint(payoutOf(key), COIN);
+        vm.prank(payoutOf(key));
+        coin.approve(address(settlement), COIN);
+        vm.prank(payoutOf(key));
+        settlement.deposit(HIVE, vm.addr(key), COIN);
+    }
+
+    function contestCall(Statement memory state) internal view returns (bytes memory) {
+        (Signature memory w, Signature memory q) = both(state);
+        return abi.encodeCall(settlement.contest, (state, w, q));
+    }
+
+    function lateCall(Statement memory state) internal view returns (bytes memory) {
+        (Signature memory w, Signature memory q) = both(state);
+        return abi.encodeCall(closing.claimLate, (state, w, q));
+    }
+
     /// Settles as the Queen for the current slot; gives the reason of the first skipped leaf, 0 when none.
     function settle(bytes memory packed) internal returns (uint8) {
         uint32 slot = uint32(vm.getBlockTimestamp() / 900);
@@ -107,7 +261,7 @@ abstract contract HiveFixture is Base {
     /// Invariant 1 and 2: coins equal all balances, and no account is below zero.
     function assertConserved(uint256 workers) internal view {
         PoolInfo memory p = pool();
-        int256 total = int256(uint256(p.pool) + p.fees);
+        int256 total = int256(uint256(p.pool) + p.fees + p.bond + p.claimsFunded);
         for (uint256 key = 1; key <= workers; ++key) {
             AccountInfo memory a = info(key);
             int256 spendable = int256(a.funding) - a.net;
@@ -115,19 +269,5 @@ abstract contract HiveFixture is Base {
             total += spendable;
         }
         assertEq(int256(coin.balanceOf(address(settlement)) / SCALE), total, "coins equal balances");
-    }
-
-    /// Puts an account into a state that only the closing functions reach, by writing its storage.
-    function setFlags(uint256 key, uint8 flags) internal {
-        for (uint256 base = 0; base < 8; ++base) {
-            bytes32 slot = keccak256(abi.encode(vm.addr(key), keccak256(abi.encode(HIVE, base))));
-            uint256 word = uint256(vm.load(address(settlement), slot));
-            if (word == 0 || (word >> 224) & type(uint24).max != info(key).slot) continue;
-            word = (word & (type(uint256).max >> 8)) | (uint256(flags) << 248);
-            vm.store(address(settlement), slot, bytes32(word));
-            assertEq(info(key).state, flags & 3, "storage place found");
-            return;
-        }
-        revert("storage place not found");
     }
 }

@@ -26,7 +26,7 @@ contract SettleTest is HiveFixture {
 
     function test_reason_1_no_account() public {
         assertEq(settle(leaf(4, _NOW, 1)), 1, "never opened");
-        setFlags(1, 3);
+        closeAgreed(1, _NOW - 1, 0, 100_000_000);
         assertEq(settle(leaf(1, _NOW, 1)), 1, "closed");
     }
 
@@ -72,7 +72,7 @@ contract SettleTest is HiveFixture {
 
     function test_reason_6_a_close_is_running() public {
         bytes memory good = leaf(1, _NOW, 1);
-        setFlags(1, 2);
+        startStored(1, 1, 0);
         assertEq(settle(good), 6, "closing");
         vm.expectRevert(abi.encodeWithSelector(ISettlementEvents.AccountClosing.selector, HIVE, vm.addr(1)));
         settlement.deposit(HIVE, vm.addr(1), COIN);
@@ -152,21 +152,21 @@ contract SettleTest is HiveFixture {
 
     function test_fee_is_taken_from_what_is_paid_in() public {
         vm.prank(TIMELOCK);
-        settlement.setFeeBps(20);
+        closing.setFeeBps(20);
         settle(bytes.concat(leaf(1, _NOW, 10_000_001), leaf(2, _NOW, -4_000_000)));
         assertEq(pool().fees, 20_000, "20 basis points of what was paid in, rounded down");
         assertEq(pool().pool, 50_000_000 + 6_000_001 - 20_000, "pool");
         assertConserved(3);
-        settlement.claimFees(HIVE);
+        closing.claimFees(HIVE);
         assertEq(coin.balanceOf(TREASURY), 20_000 * SCALE, "treasury");
         assertConserved(3);
         vm.expectRevert(abi.encodeWithSelector(ISettlementEvents.NothingToClaim.selector, HIVE));
-        settlement.claimFees(HIVE);
+        closing.claimFees(HIVE);
     }
 
     function test_a_fee_larger_than_the_pool_is_due_later() public {
         vm.prank(TIMELOCK);
-        settlement.setFeeBps(100);
+        closing.setFeeBps(100);
         settle(bytes.concat(leaf(1, _NOW, 10_000_000), leaf(2, _NOW, -59_950_000)));
         assertEq(pool().pool, 0, "pool");
         assertEq(pool().fees, 50_000, "what was there");
@@ -257,7 +257,7 @@ contract SettleTest is HiveFixture {
     function test_the_old_key_settles_what_was_before_the_hand_over() public {
         uint32 from = _NOW + 96;
         vm.prank(OWNER);
-        settlement.setQueen(HIVE, vm.addr(NEXT_QUEEN_KEY), from);
+        closing.setQueen(HIVE, vm.addr(NEXT_QUEEN_KEY), from);
         assertEq(settle(leaf(1, _NOW, 1)), 0, "the old key until then");
         bytes memory tooEarly = leaf(2, _NOW, 1);
         vm.prank(vm.addr(NEXT_QUEEN_KEY));
@@ -283,7 +283,7 @@ contract SettleTest is HiveFixture {
 
     function testFuzz_money_is_conserved(int64[8] memory nets, uint8[8] memory who, uint16 bps) public {
         vm.prank(TIMELOCK);
-        settlement.setFeeBps(bps % 101);
+        closing.setFeeBps(bps % 101);
         bytes memory packed;
         for (uint32 i = 0; i < 8; ++i) {
             packed = bytes.concat(packed, leaf(who[i] % 4 + 1, OPENED + 80 + i, nets[i] % 120_000_000));

@@ -232,6 +232,11 @@ class LocalChain:
         """Code at an address."""
         return self._chain.get_vm(self._header(which)).state.get_code(_bytes(address))  # type: ignore[arg-type]
 
+    def storage(self, address: str, place: Any, which: Any = None) -> bytes:
+        """One word of an address's storage, 32 bytes."""
+        state = self._chain.get_vm(self._header(which)).state
+        return state.get_storage(_bytes(address), _number(place)).to_bytes(32, "big")  # type: ignore[arg-type]
+
     def call(self, message: Json, which: Any = None) -> bytes:
         """Runs a message without keeping its effects; a revert is error 3 with its bytes."""
         header = self._header(which)
@@ -336,6 +341,7 @@ class LocalChain:
             "eth_getTransactionCount": self.nonce,
             "eth_getBalance": self.balance,
             "eth_getCode": self.code,
+            "eth_getStorageAt": self.storage,
             "eth_call": self.call,
             "eth_estimateGas": self.estimate,
             "eth_gasPrice": self.gas_price,

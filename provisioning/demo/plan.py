@@ -14,7 +14,7 @@ from honey_edge.model.slots import SLOTS_PER_DAY, slot_at
 from honey_edge.wire.keccak import keccak
 from honey_edge.wire.signing import KeySigner
 
-HIVE = 7
+HIVE = 1
 CURRENCY = "CHF"
 BUY_DAY, BUY_NIGHT, SELL = 270_000, 210_000, 60_000
 NIGHT_SLOTS = 6 * 4

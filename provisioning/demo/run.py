@@ -114,7 +114,6 @@ class HiveRun:
         await self.children.start(ChildPlan("chain", command))
         plan = self.plan
         request = chain_deploy.Deployment(
-            hive=demo_plan.HIVE,
             queen=KeySigner(plan.queen_secret).address,
             owner_secret=plan.owner_secret,
             workers=tuple((home.signer.address, home.serial) for home in plan.homes),
@@ -164,7 +163,7 @@ class HiveRun:
             "broker": {**broker_section(around, address, around.broker_port), "client_id": address},
             "clock": clock_section(plan, around),
             "meter": {"kind": "granted"},
-            "chain": {"rpc_urls": [around.rpc]},
+            "chain": {"rpc_urls": [around.rpc], "settle_daily": False, "poll_every_s": 3_600},
         }
         self.queen_config.write_text(toml(sections))
 

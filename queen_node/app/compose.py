@@ -16,7 +16,7 @@ from honey_edge.wire.signing import Signer
 from honey_edge.wire.topics import queen_subscriptions
 from honey_edge.wire.typed_data import struct_hash
 from queen_node import connection, downlink
-from queen_node.app.accounts_view import AccountsView, build_accounts_view
+from queen_node.app.accounts_view import ChainWork, build_chain_work
 from queen_node.app.dispatch import Dispatcher, Takers
 from queen_node.app.presence import Presence
 from queen_node.app.timetable import Connection, Timetable
@@ -131,15 +131,15 @@ async def run(loaded: Loaded) -> None:
     try:
         granted = GrantedClock(_start_unix_s(settings, store)) if settings.clock.kind == "granted" else None
         clock: Clock = granted or SystemClock()
-        accounts = build_accounts_view(loaded, store, clock)
-        await accounts.refresh()
+        work = build_chain_work(loaded, store, clock)
+        await work.view.refresh()
         queen = Queen(loaded, clock, store, queen_signer(loaded))
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         _LOG.info("queen_starts hive=%d workers=%d version=%s", settings.hive.hive, len(loaded.workers), VERSION)
-        await _tasks(queen, clock, granted, accounts, stop, settings.clock.grant_socket)
+        await _tasks(queen, clock, granted, work, stop, settings.clock.grant_socket)
         _LOG.info("queen_stopped hive=%d", settings.hive.hive)
     finally:
         store.close()
@@ -156,7 +156,7 @@ async def _tasks(
     queen: Queen,
     clock: Clock,
     granted: GrantedClock | None,
-    accounts: AccountsView,
+    work: ChainWork,
     stop: asyncio.Event,
     grant_socket: str,
 ) -> None:
@@ -169,13 +169,16 @@ async def _tasks(
             group.create_task(queen.ingest.run(), name="ingest"),
             group.create_task(queen.timetable.close_slots(), name="closing"),
             group.create_task(queen.timetable.coordinate(), name="coordination"),
-            group.create_task(accounts.run(), name="accounts"),
+            group.create_task(work.view.run(), name="accounts"),
         ]
+        if work.settlement is not None:
+            tasks.append(group.create_task(work.settlement.run(), name="settlement"))
         if granted is not None:
             serving = granted.serve("queen", grant_socket, queen.report, queen.on_grant)
             tasks.append(group.create_task(_until_closed(serving, stop), name="granted-time"))
         tasks.append(group.create_task(_release(queen, start_up), name="start-up"))
         await stop.wait()
+        work.stopping.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await queen.farewell()

@@ -1,45 +1,82 @@
-"""The Queen's way to the chain; the only part of the Queen that knows web3 and the ABI files.
+"""The Queen's way to the chain; the only part of the Queen that knows the contracts' ABI files.
 
-Importing this package loads no web3: it is loaded by the first call of a `SettlementChain`.
+It speaks plain JSON-RPC. Importing it loads neither eth-abi nor eth-account: the first call does.
 """
 
+from queen_node.chain.calls import Call
 from queen_node.chain.errors import (
+    BadCall,
     CallReverted,
     ChainError,
     ChainUnreachable,
     CodeMismatch,
     FeeCapExceeded,
+    GasAccountEmpty,
+    NodesDisagree,
     NonceTaken,
+    NoSuchIntent,
+    NotAllowed,
     NotMinedYet,
+    UnexpectedOutcome,
+    WriterBusy,
     WrongChain,
 )
-from queen_node.chain.intents import Intent, IntentState, IntentStore
+from queen_node.chain.intents import HistoryLine, Intent, IntentState, IntentStore, Lease, SignedForm
 from queen_node.chain.leaves import MAX_LEAVES, SettleLeaf, batches, pack_leaf, payers_first, unpack_leaves
-from queen_node.chain.records import BlockInfo, LeafOutcome, OnchainAccount, PoolState, SettlementReceipt
-from queen_node.chain.settlement import SettlementChain
+from queen_node.chain.nodes import Nodes
+from queen_node.chain.policy import TxPolicy
+from queen_node.chain.records import (
+    BlockInfo,
+    LeafOutcome,
+    LogEntry,
+    OnchainAccount,
+    PoolState,
+    SettlementReceipt,
+    TxReceipt,
+)
+from queen_node.chain.settlement import SettlementChain, queen_policy
+from queen_node.chain.transactions import Simulation, Transactions
 
 __all__ = [
     "MAX_LEAVES",
+    "BadCall",
     "BlockInfo",
+    "Call",
     "CallReverted",
     "ChainError",
     "ChainUnreachable",
     "CodeMismatch",
     "FeeCapExceeded",
+    "GasAccountEmpty",
+    "HistoryLine",
     "Intent",
     "IntentState",
     "IntentStore",
     "LeafOutcome",
+    "Lease",
+    "LogEntry",
+    "NoSuchIntent",
+    "Nodes",
+    "NodesDisagree",
     "NonceTaken",
+    "NotAllowed",
     "NotMinedYet",
     "OnchainAccount",
     "PoolState",
     "SettleLeaf",
     "SettlementChain",
     "SettlementReceipt",
+    "SignedForm",
+    "Simulation",
+    "Transactions",
+    "TxPolicy",
+    "TxReceipt",
+    "UnexpectedOutcome",
+    "WriterBusy",
     "WrongChain",
     "batches",
     "pack_leaf",
     "payers_first",
+    "queen_policy",
     "unpack_leaves",
 ]

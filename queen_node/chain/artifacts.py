@@ -58,3 +58,9 @@ def artifact(name: str) -> Artifact:
                 source_hash=raw["sourceHash"],
             )
     raise ArtifactMissing(name)
+
+
+@cache
+def artifact_names() -> tuple[str, ...]:
+    """All contracts of this release, by name."""
+    return tuple(sorted({path.stem for folder in FOLDERS for path in folder.glob("*.json")}))

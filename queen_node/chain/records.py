@@ -52,11 +52,39 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class BlockInfo:
-    """The newest block the node knows."""
+    """A block: its height, its time, its hash in hex without 0x, its base fee per gas."""
 
     number: int
     at_unix_s: int
     hash: str
+    base_fee_wei: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One event as the chain has it: `address`, `block_hash` and `tx_hash` in hex without 0x."""
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+    block: int
+    block_hash: str
+    log_index: int
+    tx_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class TxReceipt:
+    """What a mined transaction did; `status` 1 when it was carried out, `contract` the address it created."""
+
+    tx_hash: str
+    status: int
+    gas_used: int
+    gas_price_wei: int
+    block: int
+    block_hash: str
+    contract: str
+    logs: tuple[LogEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Issues Statements and takes their answers (chain-design section 3, "Order of signing").
 
 The Queen signs first and commits before anything is published; one Statement at most is outstanding per Worker; an
-Objection freezes the account until the operator resumes it, and its lines wait for the next slot's Statement.
+Objection freezes the account until the operator resumes it, and its lines wait for the next slot's Statement. An
+account that is closing or closed on the chain gets none until it is open again.
 """
 
 import asyncio
@@ -123,7 +124,7 @@ class Channels:
 
     def _issue(self, tx: Connection, row: WorkerRow) -> StatementRow | None:
         newest = books.newest_statement(tx, row.worker)
-        if row.frozen or (newest is not None and newest.reason is None):
+        if row.frozen or not row.is_open or (newest is not None and newest.reason is None):
             return None
         lines = lines_for_one(books.pending_lines(tx, row.worker, MAX_LINES))
         if not lines:

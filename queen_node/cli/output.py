@@ -16,21 +16,18 @@ from rich.console import Console
 
 from honey_edge.model.errors import HiveError
 from honey_edge.model.slots import slot_end_unix_s
+from queen_node.operator.errors import NotConfirmed, NotFound
 
-EXIT_UNREACHABLE, EXIT_NOT_FOUND, EXIT_REFUSED, EXIT_CHAIN, EXIT_PARTLY, EXIT_INTERRUPTED = 3, 4, 5, 6, 7, 130
-_BY_CODE = {"E-STORE": EXIT_UNREACHABLE, "E-NOT-FOUND": EXIT_NOT_FOUND}
-
-
-class NotFound(HiveError, LookupError):
-    """What was asked for is not there."""
-
-    code = "E-NOT-FOUND"
-
-
-class NotConfirmed(HiveError):
-    """A command that changes money was not confirmed."""
-
-    code = "E-NOT-CONFIRMED"
+EXIT_USAGE, EXIT_UNREACHABLE, EXIT_NOT_FOUND, EXIT_REFUSED, EXIT_CHAIN, EXIT_PARTLY = 2, 3, 4, 5, 6, 7
+EXIT_INTERRUPTED = 130
+_BY_CODE = {
+    "E-STORE": EXIT_UNREACHABLE,
+    "E-NOT-FOUND": EXIT_NOT_FOUND,
+    "E-PARTLY": EXIT_PARTLY,
+    "E-INPUT": EXIT_USAGE,
+}
+#: Codes of the chain that say: the transaction itself went wrong.
+_CHAIN_CODES = ("E-CHAIN-TX", "E-TX-")
 
 
 def exit_code_of(error: HiveError) -> int:
@@ -39,7 +36,7 @@ def exit_code_of(error: HiveError) -> int:
         return _BY_CODE[error.code]
     if error.transient:
         return EXIT_UNREACHABLE
-    return EXIT_CHAIN if error.code.startswith("E-CHAIN-TX") else EXIT_REFUSED
+    return EXIT_CHAIN if error.code.startswith(_CHAIN_CODES) else EXIT_REFUSED
 
 
 @contextmanager
@@ -108,3 +105,26 @@ def coins(pico: int) -> str:
     """Pico-coins as coins with six decimals, rounded towards zero for the eye only."""
     sign, size = "-" if pico < 0 else "", abs(pico) // 10**6
     return f"{sign}{size // 10**6}.{size % 10**6:06d}"
+
+
+__all__ = [
+    "EXIT_CHAIN",
+    "EXIT_INTERRUPTED",
+    "EXIT_NOT_FOUND",
+    "EXIT_PARTLY",
+    "EXIT_REFUSED",
+    "EXIT_UNREACHABLE",
+    "EXIT_USAGE",
+    "NotConfirmed",
+    "NotFound",
+    "coins",
+    "console",
+    "emit",
+    "exit_code_of",
+    "print_pairs",
+    "print_table",
+    "reported",
+    "say",
+    "slot_end_local",
+    "slot_end_utc",
+]

@@ -23,6 +23,11 @@ def freeze(tx: Connection, worker: str, frozen: bool) -> None:
     tx.execute(update(workers).where(workers.c.worker == worker).values(frozen=frozen))
 
 
+def put_funding(tx: Connection, worker: str, funding_micro: int) -> None:
+    """Changes what funds an account, micro-coins."""
+    tx.execute(update(workers).where(workers.c.worker == worker).values(funding_micro=funding_micro))
+
+
 def all_workers(tx: Connection) -> list[WorkerRow]:
     """All Workers, by address."""
     names = WorkerRow.__slots__

@@ -1,9 +1,11 @@
 """The engine under the Queen's tables: SQLite with WAL and `synchronous=FULL`, or any database SQLAlchemy speaks.
 
 Calls are synchronous and short; one transaction at a time, begun as a writer, so that two processes (daemon and
-command line) wait for each other instead of failing half-way.
+command line) wait for each other instead of failing half-way. Threads of one process take turns: SQLite's one
+connection is shared by all of them.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from honey_edge.model.errors import HiveError
+from queen_node.store.migrations import migrated
 from queen_node.store.schema import SCHEMA_VERSION, metadata, schema
 
 _BUSY_MS = 10_000
@@ -28,7 +31,7 @@ class Store:
     """An open database; `begin` gives a transaction to the functions of the sibling modules."""
 
     def __init__(self, url: str, *, create: bool = True) -> None:
-        self._engine = _engine(url)
+        self._engine, self._turn = _engine(url), threading.RLock()
         try:
             self._prepare(url, create)
         except OperationalError as error:
@@ -38,7 +41,7 @@ class Store:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back when it raises."""
-        with self._engine.begin() as connection:
+        with self._turn, self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -53,7 +56,7 @@ class Store:
                 metadata.create_all(tx)
                 tx.execute(insert(schema).values(version=SCHEMA_VERSION))
         with self.begin() as tx:
-            found = tx.execute(select(schema.c.version)).scalar_one()
+            found = migrated(tx, tx.execute(select(schema.c.version)).scalar_one())
         if found != SCHEMA_VERSION:
             raise StoreError(
                 f"{url} has schema {found}, this program speaks {SCHEMA_VERSION}",

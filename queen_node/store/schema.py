@@ -1,7 +1,7 @@
 """The Queen's tables, in SQLAlchemy Core, the same for SQLite and PostgreSQL.
 
 A Worker is its address of 40 lower-case hex digits. Counters and energies are milliwatt-hours. Exact money
-(`*_pico`) is decimal text, because a cumulative of pico-coins outgrows 64 bits at nine million coins.
+(`*_pico`) is decimal text, because a cumulative of pico-coins outgrows 64 bits at nine million coins; so are wei.
 """
 
 from sqlalchemy import (
@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -181,14 +181,66 @@ settlements = Table(
 intents = Table(
     "intents",
     metadata,
-    Column("hive", BigInteger, primary_key=True, autoincrement=False),
-    Column("slot", BigInteger, primary_key=True, autoincrement=False),
-    Column("batch", Integer, primary_key=True, autoincrement=False),
-    Column("packed", LargeBinary, nullable=False),
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("key", String(160), nullable=False, unique=True),
+    Column("target", String(40), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("contract", String(64), nullable=False),
+    Column("function", String(256), nullable=False),
+    Column("value_wei", Text, nullable=False),
+    Column("expected", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("sender", String(40), nullable=False),
     Column("nonce", BigInteger, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("tx_hash", String(64), nullable=False),
     Column("block_hash", String(64), nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("sent_block", BigInteger, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("cost_wei", Text, nullable=False),
+    Column("planned_unix_s", BigInteger, nullable=False),
+    Column("updated_unix_s", BigInteger, nullable=False),
+    Index("intents_of_sender", "sender", "nonce"),
+)
+
+intent_hashes = Table(
+    "intent_hashes",
+    metadata,
+    Column("tx_hash", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("key", String(160), nullable=False),
+    Column("sender", String(40), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    Column("max_fee_wei", Text, nullable=False),
+    Column("tip_wei", Text, nullable=False),
+    Column("cost_wei", Text, nullable=False),
+    Column("signed_unix_s", BigInteger, nullable=False),
+    Index("hashes_of_intent", "key", "number"),
+    Index("hashes_of_sender", "sender", "nonce"),
+)
+
+intent_history = Table(
+    "intent_history",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("key", String(160), nullable=False),
+    Column("at_unix_s", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("tx_hash", String(64), nullable=False),
+    Column("block_hash", String(64), nullable=False),
+    Column("remark", Text, nullable=False),
+    Index("history_of_intent", "key", "id"),
+)
+
+writer = Table(
+    "writer",
+    metadata,
+    Column("sender", String(40), primary_key=True),
+    Column("holder", String(160), nullable=False),
+    Column("until_unix_s", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False),
 )

@@ -6,7 +6,7 @@ Exits 1 when a bar is missed.
 import importlib
 import sys
 
-BENCHES = ("typed_data", "ingest", "schedule", "worker")
+BENCHES = ("typed_data", "ingest", "schedule", "worker", "chain_settle", "chain_events", "gas")
 
 
 def main() -> int:

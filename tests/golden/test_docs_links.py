@@ -206,12 +206,50 @@ def test_message_sizes_are_those_of_the_code():
     assert told == {kind.__name__: size for kind, size in MAX_BYTES.items()}
 
 
+def test_every_test_that_the_threats_page_names_is_there():
+    text = (REPOSITORY / "docs" / "threats.md").read_text("utf-8")
+    names = set(re.findall(r"`((?:test|testFuzz|invariant|check)_\w+|[A-Z]\w+\.\w+_?)`", text))
+    sources = [*(REPOSITORY / "contracts" / "test").rglob("*.sol"), *(REPOSITORY / "tests").rglob("test_*.py")]
+    written = "\n".join(source.read_text("utf-8") for source in sources)
+    defined = set(re.findall(r"(?:function|def) (\w+)\(", written))
+    handlers = set(re.findall(r"contract (\w+)", written))
+    missing = [name for name in names if not (set(name.split(".")) <= defined | handlers)]
+    assert len(names) > 100
+    assert missing == []
+
+
+GAS_ROWS = {
+    "settle, 10 Workers, each": "settle_10_per_worker",
+    "settle, 100 Workers, each": "settle_100_per_worker",
+    "settle, 1000 Workers, each": "settle_1000_per_worker",
+    "settle, 1000 Workers, in all": "settle_1000_total",
+    "first deposit": "first_deposit",
+    "later deposit": "top_up",
+    "applyStatement": "apply_statement",
+    "withdraw": "withdraw",
+    "startClose on the stored state": "start_close_stored",
+    "startClose with a statement": "start_close",
+    "contest": "contest",
+    "contest that proves a lie": "contest_proving_a_lie",
+    "finishClose": "finish_close",
+    "finishClose after a lie": "finish_close_after_a_lie",
+    "closeAgreed": "close_agreed",
+    "createHive, each meter": "create_hive_per_meter",
+    "moveMeters, each meter": "move_meters_per_meter",
+    "propose": "propose",
+    "castVote, the first for a side": "cast_vote_first",
+    "castVote, later ones": "cast_vote",
+    "queue": "queue",
+    "execute an upgrade": "execute_upgrade",
+}
+
+
 def test_gas_figures_are_those_of_the_snapshot():
-    snapshot = json.loads((REPOSITORY / "contracts" / "gas-snapshot.json").read_text("utf-8"))
-    told = {row[0]: number(row[1]) for row in rows_after("contracts.md", "What does it cost?")}
-    wanted = {f"settle, {count} Workers": one["per_worker"] for count, one in snapshot["settle"].items()}
-    wanted |= {"first deposit": snapshot["first_deposit"], "later deposit": snapshot["top_up"]}
-    assert told == wanted
+    snapshot = json.loads((REPOSITORY / "contracts" / "gas-snapshot.json").read_text("utf-8"))["gas"]
+    text = (REPOSITORY / "docs" / "contracts.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([\d ]+) \| [\d -]+ \|$", text, re.M)
+    found = {name: int(figure.replace(" ", "")) for name, figure in rows if name in GAS_ROWS}
+    assert found == {name: snapshot[key] for name, key in GAS_ROWS.items()}
 
 
 # -- the operator's set-up

@@ -9,6 +9,7 @@ from worker_node.state import (
     OBJECTED,
     PENDING,
     Account,
+    Chain,
     Check,
     Home,
     Link,
@@ -232,6 +233,66 @@ def only_the_connection() -> State:
     return replace(usual(), home=home, live=live, plan=Plan())
 
 
+CHAIN = Chain(
+    watched=True,
+    checked_unix_s=NOW_UNIX_S - 3_720,
+    block=8_412_907,
+    account="open",
+    funding_micro=40_000_000,
+    net_micro=12_000_000,
+    slot=slot_at(NOW_UNIX_S) - 57,
+    pool_micro=90_000_000,
+    pending_micro=0,
+    settled_slot=slot_at(NOW_UNIX_S) - 57,
+    contest_addresses=2,
+)
+"""A box that looked at the chain an hour ago and found everything in order."""
+
+CLOSE = {
+    "close_ends_unix_s": NOW_UNIX_S + 2.5 * 86_400,
+    "close_slot": slot_at(NOW_UNIX_S) - 57,
+    "close_side": 2,
+}
+
+
+def chain_checked() -> State:
+    """The look found nothing to say."""
+    return replace(usual(), chain=CHAIN)
+
+
+def chain_stale_close() -> State:
+    """Somebody closes with an old statement; one of two contest addresses has the newer one."""
+    return replace(usual(), chain=replace(CHAIN, findings=("stale-close",), contest_taken=1, **CLOSE))
+
+
+def chain_close() -> State:
+    """The Queen closes the account with the newest statement."""
+    return replace(usual(), chain=replace(CHAIN, findings=("close",), **CLOSE))
+
+
+def chain_cover() -> State:
+    """The pool does not cover what the Hive owes."""
+    short = replace(CHAIN, findings=("cover",), pool_micro=5_000_000, pending_micro=2_000_000, cover="too little")
+    return replace(usual(), chain=short)
+
+
+def chain_unsettled() -> State:
+    """Nobody settled for more than two days."""
+    slot = slot_at(NOW_UNIX_S) - 250
+    return replace(usual(), chain=replace(CHAIN, findings=("unsettled",), slot=slot))
+
+
+def chain_unchecked() -> State:
+    """No answer from the chain for more than two days."""
+    away = replace(
+        CHAIN,
+        findings=("unchecked",),
+        checked_unix_s=NOW_UNIX_S - 3 * 86_400,
+        trouble="rpc.example:443: no answer within 10 s",
+    )
+    return replace(usual(), chain=away)
+
+
 ALL = {
     "usual": usual,
     "no-sun": no_sun,
@@ -245,6 +306,12 @@ ALL = {
     "disagreement": disagreement,
     "before-first-sample": before_first_sample,
     "only-the-connection": only_the_connection,
+    "chain-checked": chain_checked,
+    "chain-stale-close": chain_stale_close,
+    "chain-close": chain_close,
+    "chain-cover": chain_cover,
+    "chain-unsettled": chain_unsettled,
+    "chain-unchecked": chain_unchecked,
 }
 
 LAST_SLOT_END_UNIX_S = slot_end_unix_s(slot_at(NOW_UNIX_S) - 1)

@@ -284,3 +284,86 @@ def test_unknown_check_and_refused_messages_are_shown(states: ModuleType, see: S
 def test_real_time_ages_count_on_after_the_last_snapshot(states: ModuleType, see: See) -> None:
     assert plain(see(states.usual(), later_s=33).freshness.text) == "Late: last sample 35 s ago"
     assert plain(see(states.usual(), later_s=9000).freshness.text) == "Old: last sample 2 h ago"
+
+
+def test_a_look_at_the_chain_without_findings_is_one_checked_line(states: ModuleType, see: See) -> None:
+    page = see(states.chain_checked())
+    assert page.notices == ()
+    assert (
+        "ok",
+        "Looked up on the chain at 13:00, two places said the same: your account is settled up to 2026-11-22 00:00",
+    ) in trust(page)
+    assert not any("chain" in text for _, text in trust(see(states.usual())))
+
+
+def test_an_old_state_shown_tells_what_the_box_did_and_until_when(states: ModuleType, see: See) -> None:
+    state = states.chain_stale_close()
+    level, title, text = notice(see(state))
+    assert (level, title) == ("bad", "Somebody closes your account with an old statement")
+    assert "sent the newer one to 1 of the contest addresses" in text
+    assert "before 2026-11-25 02:02" in text
+    none = replace(state, chain=replace(state.chain, contest_taken=0))
+    assert "keeps sending the newer one to the 2 contest addresses" in notice(see(none))[2]
+    nowhere = replace(state, chain=replace(state.chain, contest_taken=0, contest_addresses=0))
+    assert "run hive-worker close on any computer before" in notice(see(nowhere))[2]
+    assert ("bad", "Looked up on the chain at 13:00, two places said the same; see the notice above") in trust(
+        see(state)
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "begins"),
+    [(1, "You or your payout"), (2, "The Queen asked"), (3, "The Hive stood"), (9, "The Hive stood")],
+)
+def test_a_close_is_told_by_who_asked_for_it(states: ModuleType, see: See, side: int, begins: str) -> None:
+    state = states.chain_close()
+    level, title, text = notice(see(replace(state, chain=replace(state.chain, close_side=side))))
+    assert (level, title) == ("warn", "Your account is being closed")
+    assert text.startswith(begins)
+
+
+def test_a_low_pool_is_told_with_what_is_left_of_it(states: ModuleType, see: See) -> None:
+    level, title, text = notice(see(states.chain_cover()))
+    assert (level, title) == ("warn", "The Hive's pool is low")
+    assert text.startswith("It holds CHF 3.00 free.")
+
+
+def test_no_settlement_for_two_days_says_what_to_do(states: ModuleType, see: See) -> None:
+    _, title, text = notice(see(states.chain_unsettled()))
+    assert title == "Your account was not settled for two days"
+    assert "hive-worker close" in text
+
+
+def test_without_the_chain_for_two_days_the_page_says_cover_not_checked(states: ModuleType, see: See) -> None:
+    state = states.chain_unchecked()
+    level, title, text = notice(see(state))
+    assert (level, title) == ("warn", "Cover not checked")
+    assert "rpc.example:443: no answer within 10 s" in text
+    assert ("wait", "Cover not checked: rpc.example:443: no answer within 10 s") in trust(see(state))
+    never = replace(state, chain=replace(state.chain, checked_unix_s=None))
+    assert notice(see(never))[2].startswith("This box has had no answer from the chain for two days")
+
+
+def test_a_failed_try_is_told_beside_the_look_that_still_counts(states: ModuleType, see: See) -> None:
+    state = states.chain_checked()
+    page = see(replace(state, chain=replace(state.chain, trouble="b.example:443 lags 70 blocks behind.")))
+    assert page.notices == ()
+    assert (
+        "wait",
+        "Looked up on the chain at 13:00; the newest try failed: b.example:443 lags 70 blocks behind",
+    ) in trust(page)
+    first = replace(state, chain=replace(state.chain, trouble="not looked yet", checked_unix_s=None))
+    assert ("wait", "Cover not checked: not looked yet") in trust(see(first))
+
+
+@pytest.mark.parametrize("name", ["closed", "no-account", "other-queen", "owed", "frozen"])
+def test_every_other_finding_has_its_words(states: ModuleType, see: See, name: str) -> None:
+    state = states.chain_checked()
+    level, title, text = notice(see(replace(state, chain=replace(state.chain, findings=(name,)))))
+    assert (level, bool(title), text.endswith(".")) == ("bad" if name == "other-queen" else "warn", True, True)
+
+
+def test_a_finding_that_the_page_does_not_know_is_not_guessed(states: ModuleType, see: See) -> None:
+    state = states.chain_checked()
+    assert see(replace(state, chain=replace(state.chain, findings=("new",)))).notices == ()
+    assert see(replace(state, chain=replace(state.chain, watched=False, findings=("close",)))).notices == ()

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers.errors import DriverError
 from drivers.linux.broker import BrokerAddress, BrokerSession, Outgoing
@@ -25,6 +25,7 @@ from worker_node.app.hardware import HomeHardware, open_hardware
 from worker_node.app.notify import ServiceManager
 from worker_node.app.parts import (
     JOURNAL_FILE,
+    Identity,
     battery_model,
     first_state,
     make_clock,
@@ -32,13 +33,16 @@ from worker_node.app.parts import (
     read_identity,
     software_version,
 )
-from worker_node.journal import Journal, JournalThread, SignedReading
+from worker_node.journal import HomeRecord, Journal, JournalThread, SignedReading
 from worker_node.metering.accumulator import Totals
 from worker_node.metering.meter import BatteryLook, MeterThread, Taken
 from worker_node.metering.service import Metering, MeteringEvents, MeteringOptions
 from worker_node.settings import WebSection, WorkerSettings
 from worker_node.state import Board, State
 from worker_node.uplink import Inbox, Peer, Publication, Uplink
+
+if TYPE_CHECKING:
+    from worker_node.chain_eye.watch import ChainWatch
 
 _LOG = logging.getLogger(__name__)
 _START_LIMIT_S = 2.0
@@ -78,8 +82,10 @@ class Daemon:
             self._hardware, checkpoint, settings.meter.cross_check_permille, self._journal.run(_floor)
         )
         self._metering = self._make_metering()
+        self._journal.run(partial(_keep_home, settings, who))
+        self._watch = self._make_watch()
         self._account = Account(
-            who.agreement, who.signer, self._journal, self._clock.now_unix_s, settings.worker.opening_slot
+            who.agreement, who.signer, self._journal, self._clock.now_unix_s, settings.worker.opening_slot, self._watch
         )
         tools = AgentTools(who.signer, who.agreement.domain, who.tariff, self._journal, self._set_power_w)
         self._agent = Agent(tools, self._battery)
@@ -100,6 +106,15 @@ class Daemon:
         )
         who = self._who
         return Metering(self._clock, self._meter, self._journal, who.signer, who.agreement.domain, options, events)
+
+    def _make_watch(self) -> "ChainWatch | None":
+        if self._settings.chain is None:
+            return None
+        from worker_node.app.chain import ChainTools, build_watch
+
+        who = self._who
+        tools = ChainTools(self._clock, self._journal, who.signer.address, who.agreement, self._chain_seen)
+        return build_watch(self._settings.chain, tools)
 
     def _make_session(self) -> BrokerSession:
         own, path = self._settings.broker, self._settings.path
@@ -177,6 +192,7 @@ class Daemon:
         tariff = self._who.tariff
         known = await self._journal.call(lambda journal: presenter.read_rows(journal, tariff))
         account = presenter.account_of(await self._account.view())
+        await self._chain_seen()
         self._last = known.last
         today = presenter.today_of(known.rows, self._clock.now_unix_s())
         self._show(
@@ -188,6 +204,15 @@ class Daemon:
                 today=presenter.running(today, self._totals, known.last),
             )
         )
+
+    async def _chain_seen(self) -> None:
+        """Shows what the newest look at the chain means."""
+        if self._watch is None:
+            return
+        from worker_node.app.chain import chain_of
+
+        seen = chain_of(await self._watch.seen())
+        self._show(lambda state: replace(state, chain=seen))
 
     def _show(self, change: Callable[[State], State]) -> None:
         self.board.update(
@@ -247,6 +272,8 @@ class Daemon:
         self._task(group, "broker", self._session.run())
         self._task(group, "broker-watch", self._watch_broker())
         self._task(group, "resending", self._uplink.run_resending())
+        if self._watch is not None:
+            self._task(group, "chain", self._watch.run())
         if self._settings.web is not None:
             await self._start_page(group, self._settings.web)
         try:
@@ -327,6 +354,14 @@ def read_history(settings: WorkerSettings, name: str) -> list[tuple[int, int]]:
         return [(first + k, int(a) - int(b)) for k, (a, b) in enumerate(zip(load, sun, strict=True))]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StartError(f"{file}: not a history file: {error!r}", next_step="write it anew or leave it out") from error
+
+
+def _keep_home(settings: WorkerSettings, who: Identity, journal: Journal) -> None:
+    """Keeps in the journal what a close needs, so that a copy of it works on any machine."""
+    own, domain = settings.worker, who.agreement.domain
+    terms, tariff = (settings.path(name).read_bytes() for name in (own.terms_file, own.tariff_file))
+    address, queen = who.signer.address, who.agreement.queen
+    journal.put_home(HomeRecord(own.hive, address, domain.chain_id, domain.contract, queen, terms, tariff))
 
 
 def _floor(journal: Journal) -> Totals | None:

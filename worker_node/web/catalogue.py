@@ -114,6 +114,12 @@ _ENGLISH = {
     "trust.clock.simulated": "The clock is right (simulated time)",
     "trust.clock.bad": "The clock is not trusted",
     "trust.account": "Last account signed by both: up to {at}, statement {slot}",
+    "trust.chain": "Looked up on the chain at {at}, two places said the same: your account is settled up to {slot}",
+    "trust.chain.unsettled": "Looked up on the chain at {at}, two places said the same: your account is not settled "
+    "yet",
+    "trust.chain.bad": "Looked up on the chain at {at}, two places said the same; see the notice above",
+    "trust.chain.late": "Looked up on the chain at {at}; the newest try failed: {why}",
+    "trust.chain.unchecked": "Cover not checked: {why}",
     "trust.refused.one": "1 message that was not genuine was refused",
     "trust.refused.many": "{count} messages that were not genuine were refused",
     "check.energy-cross-check": "The meter's energy agrees with its power",
@@ -153,6 +159,49 @@ _ENGLISH = {
     "notice.objection.text": "It did not sign her account: {why}. The last account signed by both still counts.",
     "notice.objection.slot": "It did not sign her account of the quarter-hour that ended at {at}: {why}. "
     "The last account signed by both still counts.",
+    "notice.stale-close": "Somebody closes your account with an old statement",
+    "notice.stale-close.sent": "A close runs on the state of {at}, older than the last one you and the Queen both "
+    "signed. This box has sent the newer one to {count} of the contest addresses of your terms; they can put it on "
+    "the chain before {until}. Look here again tomorrow.",
+    "notice.stale-close.sending": "A close runs on the state of {at}, older than the last one you and the Queen both "
+    "signed. This box keeps sending the newer one to the {count} contest addresses of your terms; none has taken it "
+    "yet. If this stays, run hive-worker close on any computer before {until}.",
+    "notice.stale-close.nowhere": "A close runs on the state of {at}, older than the last one you and the Queen both "
+    "signed. Your terms name no contest address: run hive-worker close on any computer before {until}; it sends the "
+    "newer statement.",
+    "notice.close": "Your account is being closed",
+    "notice.close.home": "You or your payout address asked for it. The money can be fetched after {until} with "
+    "hive-worker close --finish.",
+    "notice.close.queen": "The Queen asked for it, with the newest state both have signed. The money goes to your "
+    "payout address after {until}; nothing is lost.",
+    "notice.close.other": "The Hive stood still for a long time, so somebody started it. The money can be fetched "
+    "after {until} with hive-worker close --finish.",
+    "notice.closed": "Your account is closed",
+    "notice.closed.text": "Its money went to your payout address; what the pool could not pay is noted as a claim "
+    "(hive-worker close --claim). Energy is measured and signed as before. Ask the Hive's operator about a new "
+    "account.",
+    "notice.no-account": "You have no account on the chain yet",
+    "notice.no-account.text": "It opens with the first payment in. Ask the Hive's operator.",
+    "notice.other-queen": "The chain names another Queen than your box",
+    "notice.other-queen.text": "The contract does not take what your box and its Queen sign now; what is settled is "
+    "safe. Ask the Hive's operator which Queen is the right one, and do not change the setting before you know.",
+    "notice.cover": "The Hive's pool is low",
+    "notice.cover.text": "It holds {left} free. That is less than the Hive owes its sellers, or it was not settled "
+    "for too long. Your meter signs no further statement until that is mended; what is settled is safe. Ask the "
+    "Hive's operator.",
+    "notice.owed": "The Hive's pool could not pay everybody",
+    "notice.owed.text": "What it owes stays owed, and is paid when the owner fills the pool. Ask the Hive's operator.",
+    "notice.unsettled": "Your account was not settled for two days",
+    "notice.unsettled.text": "It is settled up to {at}. What both have signed since then is kept here and can be "
+    "settled by anybody. If this lasts, ask the Hive's operator; without an answer run hive-worker close on any "
+    "computer.",
+    "notice.frozen": "The Hive is being wound up",
+    "notice.frozen.text": "It takes no payments in any more; closing and withdrawing work. Ask the Hive's operator.",
+    "notice.unchecked": "Cover not checked",
+    "notice.unchecked.since": "The last answer from the chain came at {at} ({why}). Meanwhile this box goes by what "
+    "the Queen tells. Measuring and signing go on; check the internet connection if this lasts.",
+    "notice.unchecked.never": "This box has had no answer from the chain for two days ({why}). Meanwhile it goes by "
+    "what the Queen tells. Measuring and signing go on; check the internet connection if this lasts.",
     "count.quarters.one": "1 signed quarter-hour",
     "count.quarters.many": "{count} signed quarter-hours",
     "table.heading": "The last 24 hours as a table",

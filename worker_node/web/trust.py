@@ -2,6 +2,7 @@
 
 from honey_edge.model.slots import SLOTS_PER_DAY, slot_at
 from worker_node.state import AGREED, OBJECTED, PENDING, Check, State
+from worker_node.web.chain import chain_line, chain_notices
 from worker_node.web.numbers import PICO_PER_MICRO
 from worker_node.web.reader import Reader, silent_since_unix_s
 from worker_node.web.shapes import Notice, TrustLine
@@ -15,6 +16,7 @@ def notices(state: State, reader: Reader) -> tuple[Notice, ...]:
     """What the homeowner should know, the most serious first."""
     found = [
         _objection_notice(state, reader),
+        *chain_notices(state, reader),
         _meter_notice(state, reader),
         _clock_notice(state, reader),
         _queen_notice(state, reader),
@@ -92,6 +94,7 @@ def trust_lines(state: State, reader: Reader) -> tuple[TrustLine, ...]:
         _kept(state, reader),
         _clock(state, reader),
         _account(state, reader),
+        _chain(state, reader),
         *(_installation(check, reader) for check in state.checks if check.name != "clock" or not check.ok),
         _refused(state, reader),
     ]
@@ -151,6 +154,11 @@ def _account(state: State, reader: Reader) -> TrustLine | None:
         return None
     at, slot = reader.slot_end(account.agreed_slot), str(account.agreed_slot)
     return _line("ok", reader.text("trust.account", at=at, slot=slot), reader)
+
+
+def _chain(state: State, reader: Reader) -> TrustLine | None:
+    found = chain_line(state, reader)
+    return _line(found[0], found[1], reader) if found is not None else None
 
 
 def _installation(check: Check, reader: Reader) -> TrustLine:

@@ -24,6 +24,36 @@ interface ISettlementEvents {
     event HiveCovered(uint32 indexed hive);
     event FeeBpsSet(uint16 bps);
     event FeesClaimed(uint32 indexed hive, uint64 amountMicro);
+    event Withdrawn(
+        uint32 indexed hive, address indexed worker, address payout, uint64 amountMicro, uint32 serial
+    );
+    /// `side`: 1 Worker or payout address, 2 Queen, 3 anyone, for a stale account.
+    event CloseStarted(
+        uint32 indexed hive,
+        address indexed worker,
+        uint32 slot,
+        int64 net,
+        uint48 endsAt,
+        uint8 side,
+        uint32 newestSlot
+    );
+    event CloseContested(uint32 indexed hive, address indexed worker, uint32 slot, int64 net, address by);
+    event ObjectionShown(address indexed worker, bytes32 statement);
+    /// `paidMicro` has left for the payout address; `claimMicro` is recorded for `claim`.
+    event AccountClosed(
+        uint32 indexed hive, address indexed worker, uint32 slot, uint64 paidMicro, uint64 claimMicro
+    );
+    event ClaimRecorded(uint32 indexed hive, address indexed worker, uint64 amountMicro);
+    event ClaimPaid(uint32 indexed hive, address indexed worker, address payout, uint64 amountMicro);
+    event Penalised(
+        uint32 indexed hive, address indexed worker, uint8 side, uint64 amountMicro, address caller
+    );
+    event BondPosted(uint32 indexed hive, uint64 amountMicro);
+    event BondWithdrawn(uint32 indexed hive, uint64 amountMicro);
+    event BondSlashed(uint32 indexed hive, uint64 amountMicro, address caller);
+    event MeterBanned(address indexed worker);
+    event MotherLinked(uint32 indexed hive, uint32 mother);
+    event MovedToMother(uint32 indexed hive, uint32 mother, uint64 amountMicro);
 
     error NotBeekeeper(address caller);
     error NotTimelock(address caller);
@@ -58,4 +88,36 @@ interface ISettlementEvents {
     error TooManyLeaves(uint256 count, uint256 most);
     error PeriodGoesBack(uint32 slot, uint32 last);
     error PeriodInFuture(uint32 slot, uint256 current);
+    error OnlyByDelegation();
+    error PiecesDiffer(address closing);
+    error MeterIsBanned(address worker);
+    error AccountNotOpen(uint32 hive, address worker);
+    error AccountNotClosed(uint32 hive, address worker);
+    error NoCloseRunning(uint32 hive, address worker);
+    error WindowOver(uint256 endsAt);
+    error NotStale(uint32 hive, address worker, uint256 staleFromSlot);
+    error Expired(uint256 deadline);
+    error DeadlineTooFar(uint256 deadline, uint256 latest);
+    error WrongWorker(address expected, address given);
+    error SlotInFuture(uint32 slot, uint256 current);
+    error StatementNotNewer(uint32 slot, uint32 stored);
+    error StatementNotNamed(uint32 slot, uint32 newestSlot);
+    error StatementMissing(uint32 newestSlot, uint32 stored);
+    error StatementDiffers(uint32 slot);
+    error CounterWentDown(uint32 hive, address worker);
+    error NotFunded(int64 net, int64 funding);
+    error ChangeTooLarge(int256 change, uint256 most);
+    error NotInFavour(int64 net, int64 stored);
+    error SlotNotSettled(uint32 slot, uint32 stored);
+    error NotPayout(address payout, address caller);
+    error SpendableTooSmall(uint64 spendable, uint64 needed);
+    error PayoutFixed(uint32 hive, address worker);
+    error PayoutNotPool(address payout);
+    error HiveNotEnded(uint32 hive);
+    error NoBond(uint32 hive);
+    error NotEquivocal();
+    error EvidenceUsed(uint32 hive, uint32 slot);
+    error CoinsDiffer(address coin, address motherCoin);
+    error NoMother(uint32 hive);
+    error NotDue(uint64 due, uint64 asked);
 }

@@ -8,7 +8,9 @@ pragma solidity 0.8.37;
 type Account is uint256;
 
 /// @notice Second word of an account, touched by none of the usual settlements. From the lowest bit:
-/// payout address 160 | payout serial 32 | permit serial 32 (withdrawals) | owed slot 24 | 8 spare.
+/// payout address 160 | payout serial 32 | permit serial 32 (withdrawals) | mark 24 | 8 spare.
+/// The mark is the newest slot the pool could not pay while the account is OWED, and the slot in which the account
+/// was closed once it is CLOSED; the two never are needed at once, because a close ends OWED.
 type AccountExtra is uint256;
 
 /// @notice Life of an account.
@@ -95,6 +97,12 @@ library AccountLibrary {
         return Account.wrap(kept | ((slot_ & type(uint24).max) << 224) | (uint256(AccountState.OPEN) << STATE_SHIFT));
     }
 
+    /// @notice The same account in another state; flags stay.
+    function withState(Account self, AccountState state_) internal pure returns (Account) {
+        uint256 kept = Account.unwrap(self) & ~(uint256(3) << STATE_SHIFT);
+        return Account.wrap(kept | (uint256(state_) << STATE_SHIFT));
+    }
+
     /// @notice The same account with a flag set.
     function withFlag(Account self, uint256 flag) internal pure returns (Account) {
         return Account.wrap(Account.unwrap(self) | flag);
@@ -118,8 +126,13 @@ library AccountExtraLibrary {
         return uint32(AccountExtra.unwrap(self) >> 160);
     }
 
-    /// @notice Newest slot the pool could not pay.
-    function owedSlot(AccountExtra self) internal pure returns (uint24) {
+    /// @notice Serial of the last WithdrawPermit used.
+    function permitSerial(AccountExtra self) internal pure returns (uint32) {
+        return uint32(AccountExtra.unwrap(self) >> 192);
+    }
+
+    /// @notice Newest slot the pool could not pay, or the slot in which the account was closed.
+    function mark(AccountExtra self) internal pure returns (uint24) {
         return uint24(AccountExtra.unwrap(self) >> 224);
     }
 
@@ -129,8 +142,14 @@ library AccountExtraLibrary {
         return AccountExtra.wrap(kept | (uint256(serial) << 160) | uint256(uint160(payout_)));
     }
 
-    /// @notice The same word with another owed slot.
-    function withOwedSlot(AccountExtra self, uint256 slot) internal pure returns (AccountExtra) {
+    /// @notice The same word with another permit serial.
+    function withPermitSerial(AccountExtra self, uint32 serial) internal pure returns (AccountExtra) {
+        uint256 kept = AccountExtra.unwrap(self) & ~(uint256(type(uint32).max) << 192);
+        return AccountExtra.wrap(kept | (uint256(serial) << 192));
+    }
+
+    /// @notice The same word with another mark.
+    function withMark(AccountExtra self, uint256 slot) internal pure returns (AccountExtra) {
         uint256 kept = AccountExtra.unwrap(self) & ~(uint256(type(uint24).max) << 224);
         return AccountExtra.wrap(kept | ((slot & type(uint24).max) << 224));
     }

@@ -6,14 +6,16 @@ import {Limits} from "./Limits.sol";
 import {PackedMoney} from "./Money.sol";
 
 /// @notice What the contract has copied about one Hive and its pool; one line of members per storage word.
+/// `openings` counts how often an account was opened; PackedMoney counts the closings, so that both are written
+/// into words which opening and closing write anyway.
 struct Hive {
     IERC20 coin;
     uint40 scale;
     bool frozen;
+    uint24 openings;
     //
     address owner;
     uint64 pending;
-    uint32 window;
     //
     address previousQueen;
     uint48 withdrawableAt;
@@ -21,6 +23,7 @@ struct Hive {
     //
     address queen;
     uint32 queenFromSlot;
+    uint32 window;
     //
     PackedMoney money;
     //
@@ -28,6 +31,30 @@ struct Hive {
     //
     bytes32 terms;
     bytes32 nextTerms;
+    //
+    Cover cover;
+    //
+    MotherLink mother;
+    uint64 minPenalty;
+}
+
+/// @notice Money behind the pool, micro-coins; one storage word. `claimsOpen` is owed and not there,
+/// `claimsFunded` is put aside and waits to be fetched, `stayUntil` (unix seconds) is how long pool and bond stay.
+struct Cover {
+    uint64 claimsOpen;
+    uint64 claimsFunded;
+    uint64 bond;
+    uint48 stayUntil;
+}
+
+/// @notice A daughter's account in her mother Hive: the Queen's address there, and since when (unix seconds).
+/// `settledAside` is the part of that account's net that has been paid by `moveToMother` or lay before the link.
+struct MotherLink {
+    address account;
+    uint32 mother;
+    uint48 since;
+    //
+    int64 settledAside;
 }
 
 /// @notice What `hiveInfo` answers.
@@ -46,9 +73,13 @@ struct HiveInfo {
     uint32 maxPowerW;
     bytes32 nextTerms;
     uint32 nextFromSlot;
+    uint64 minPenalty;
+    uint32 openAccounts;
+    uint48 stayUntil;
 }
 
-/// @notice What `account` answers; money in micro-coins, energy in milliwatt-hours.
+/// @notice What `account` answers; money in micro-coins, energy in milliwatt-hours. `owedSlot` is 0 unless OWED,
+/// `closedSlot` is 0 unless CLOSED.
 struct AccountInfo {
     int64 funding;
     int64 net;
@@ -60,6 +91,8 @@ struct AccountInfo {
     uint32 owedSlot;
     address payout;
     uint32 payoutSerial;
+    uint32 permitSerial;
+    uint32 closedSlot;
 }
 
 /// @notice What `poolOf` answers, in micro-coins.
@@ -72,4 +105,7 @@ struct PoolInfo {
     uint32 owedAccounts;
     uint32 lastSlot;
     uint32 nextBatch;
+    uint64 claimsOpen;
+    uint64 claimsFunded;
+    uint64 bond;
 }

@@ -1,9 +1,11 @@
 """A local chain with the contracts deployed, three Workers with published test keys, and rows kept in memory."""
 
+import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,53 +14,14 @@ from honey_edge.wire.structs import Statement
 from honey_edge.wire.typed_data import Domain, digest
 from provisioning.demo import chain_deploy
 from provisioning.demo.chain_server import LocalChain, RpcServer
-from queen_node.chain import Intent, SettleLeaf, SettlementChain
+from queen_node.chain import SettleLeaf, SettlementChain, queen_policy
+from tests.chain_kit.memory import MemoryIntents
 
 HIVE = 1
 START_UNIX_S = 2_222_222 * 900
 OWNER_SECRET = (99).to_bytes(32, "big")
 QUEEN_SECRET = (11).to_bytes(32, "big")
 WORKER_SECRETS = tuple(number.to_bytes(32, "big") for number in (1, 2, 3))
-
-
-def foundry_node() -> Path | None:
-    """Foundry's node from npm for this machine; None where it is not installed."""
-    modules = Path(__file__).resolve().parents[3] / "contracts" / "node_modules"
-    found = sorted(modules.glob("@foundry-rs/anvil-*/bin/anvil"))
-    return found[0] if found else None
-
-
-class Killed(BaseException):
-    """The process ended here; nothing may catch it."""
-
-
-class MemoryIntents:
-    """An IntentStore in a dictionary; it can end the process before or after a save."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[int, int, int], Intent] = {}
-        self.kill_before: str = ""
-        self.kill_after: str = ""
-
-    def intents(self, hive: int, slot: int) -> Sequence[Intent]:
-        return [row for key, row in sorted(self.rows.items()) if key[:2] == (hive, slot)]
-
-    def plan(self, intents: Sequence[Intent]) -> None:
-        for row in intents:
-            assert (row.hive, row.slot, row.batch) not in self.rows
-            self.rows[row.hive, row.slot, row.batch] = row
-        if self.kill_after == "planned":
-            raise Killed
-
-    def save(self, intent: Intent) -> None:
-        if self.kill_before == intent.state:
-            raise Killed
-        self.rows[intent.hive, intent.slot, intent.batch] = intent
-        if self.kill_after == intent.state:
-            raise Killed
-
-    def highest_nonce(self, sender: str) -> int:
-        return max((row.nonce for row in self.rows.values() if row.sender == sender), default=-1)
 
 
 @dataclass
@@ -71,16 +34,11 @@ class LocalHive:
     settlement: bytes
     intents: MemoryIntents = field(default_factory=MemoryIntents)
 
-    def queen(self, **options: object) -> SettlementChain:
-        """A Queen's process that has just started."""
-        return SettlementChain(
-            (self.rpc,),
-            self.chain_id,
-            self.settlement.hex(),
-            QUEEN_SECRET,
-            self.intents,
-            **options,  # type: ignore[arg-type]
-        )
+    def queen(self, **limits: Any) -> SettlementChain:
+        """A Queen's process that has just started; `limits` are fields of TxPolicy."""
+        contract = self.settlement.hex()
+        policy = queen_policy(contract, **limits)
+        return SettlementChain((self.rpc,), self.chain_id, contract, QUEEN_SECRET, self.intents, policy)
 
     def leaf(self, number: int, slot: int, net_micro: int, energy: int = 1000) -> SettleLeaf:
         """A Statement signed by a Worker."""
@@ -90,14 +48,20 @@ class LocalHive:
         return SettleLeaf(signer.address, slot, net_micro, energy, energy // 2, statement.readings, signature)
 
 
-@pytest.fixture
-def local_hive() -> Iterator[LocalHive]:
-    """A fresh chain with one Hive; its time stands 96 slots after the accounts opened."""
-    with RpcServer(0, LocalChain(START_UNIX_S - 900)) as server:
+@contextmanager
+def _served(chain: LocalChain) -> Iterator[str]:
+    with RpcServer(0, chain) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        rpc = f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def deployed_chain() -> tuple[LocalChain, chain_deploy.AddressBook]:
+    """A chain with one Hive on it, made once; tests work on copies."""
+    chain = LocalChain(START_UNIX_S - 900)
+    with _served(chain) as rpc:
         plan = chain_deploy.Deployment(
-            hive=HIVE,
             queen=KeySigner(QUEEN_SECRET).address,
             owner_secret=OWNER_SECRET,
             workers=tuple((KeySigner(secret).address, f"serial-{k}") for k, secret in enumerate(WORKER_SECRETS)),
@@ -110,5 +74,12 @@ def local_hive() -> Iterator[LocalHive]:
         )
         book = chain_deploy.deploy(rpc, plan)
         chain_deploy.set_time(rpc, START_UNIX_S + 96 * 900)
+    return chain, book
+
+
+@pytest.fixture
+def local_hive(deployed_chain: tuple[LocalChain, chain_deploy.AddressBook]) -> Iterator[LocalHive]:
+    """A chain of its own with one Hive; its time stands 96 slots after the accounts opened."""
+    chain, book = deployed_chain
+    with _served(copy.deepcopy(chain)) as rpc:
         yield LocalHive(rpc, book.chain_id, book.coin, book.settlement)
-        server.shutdown()

@@ -6,7 +6,7 @@ import pytest
 
 from queen_node.chain import artifacts
 from queen_node.chain.artifacts import ArtifactMissing, artifact
-from queen_node.chain.node import error_name
+from queen_node.chain.calls import decode_error
 
 
 def test_every_contract_is_found_with_abi_and_bytecode() -> None:
@@ -40,5 +40,5 @@ def test_code_matches_apart_from_what_the_constructor_filled_in() -> None:
 
 
 def test_an_unknown_error_has_no_name() -> None:
-    assert error_name("0x12345678") == ""
-    assert error_name("") == ""
+    assert decode_error(["EnergySettlement"], bytes.fromhex("12345678")).name == ""
+    assert decode_error(["EnergySettlement"], b"").name == ""

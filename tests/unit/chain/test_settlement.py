@@ -19,8 +19,9 @@ from queen_node.chain import (
     WrongChain,
 )
 from queen_node.chain.records import AccountState
+from tests.chain_kit.memory import Killed, MemoryIntents
 
-from .conftest import HIVE, QUEEN_SECRET, START_UNIX_S, Killed, LocalHive, MemoryIntents
+from .conftest import HIVE, QUEEN_SECRET, START_UNIX_S, LocalHive
 
 SLOT = START_UNIX_S // 900 + 95
 
@@ -65,24 +66,24 @@ def test_skipped_leaves_are_told_with_their_reason(local_hive: LocalHive) -> Non
     assert queen.pool(HIVE).short
 
 
-STATES = ("signed", "sent", "mined", "final")
+ARROWS = [
+    f"{when}:{state}" for state in ("planned", "signed", "sent", "mined", "final") for when in ("before", "after")
+]
 
 
-KILLS = [("after", "planned"), *((when, state) for when in ("before", "after") for state in STATES)]
-
-
-@pytest.mark.parametrize(("when", "state"), KILLS)
-def test_a_kill_at_any_state_ends_in_exactly_one_settlement(local_hive: LocalHive, when: str, state: str) -> None:
+@pytest.mark.parametrize("arrow", ARROWS)
+def test_a_kill_at_any_state_ends_in_exactly_one_settlement(local_hive: LocalHive, arrow: str) -> None:
     leaf = local_hive.leaf(0, SLOT, 5_000_000)
-    setattr(local_hive.intents, f"kill_{when}", state)
+    local_hive.intents.die_at(arrow)
     with pytest.raises(Killed):
         local_hive.queen().settle(HIVE, SLOT, [leaf])
-    local_hive.intents.kill_before = local_hive.intents.kill_after = ""
+    local_hive.intents.live()
     queen = local_hive.queen()
-    (receipt,) = queen.settle(HIVE, SLOT, [leaf, local_hive.leaf(1, SLOT, 1)])
+    planned = [leaf] if arrow == "before:planned" else [leaf, local_hive.leaf(1, SLOT, 1)]
+    (receipt,) = queen.settle(HIVE, SLOT, planned)
     assert receipt.applied == (leaf.worker.hex(),)
     assert queen.pool(HIVE).next_batch == 1
-    (row,) = local_hive.intents.intents(HIVE, SLOT)
+    (row,) = queen.rows(HIVE, SLOT)
     assert row.state is IntentState.FINAL
     assert row.nonce == 0
     assert queen.settle(HIVE, SLOT, [leaf]) == (receipt,) == queen.receipts(HIVE, SLOT)
@@ -90,26 +91,21 @@ def test_a_kill_at_any_state_ends_in_exactly_one_settlement(local_hive: LocalHiv
 
 
 def test_the_bytes_are_stored_before_they_are_sent(local_hive: LocalHive) -> None:
-    local_hive.intents.kill_after = "signed"
+    local_hive.intents.die_at("after:signed")
     queen = local_hive.queen()
     with pytest.raises(Killed):
         queen.settle(HIVE, SLOT, [local_hive.leaf(0, SLOT, 5)])
-    (row,) = local_hive.intents.intents(HIVE, SLOT)
+    (row,) = queen.rows(HIVE, SLOT)
     assert row.raw
     assert row.sender == queen.sender
     assert queen.receipts(HIVE, SLOT) == ()
     assert queen.pool(HIVE).next_batch == 0
 
 
-def test_a_block_that_vanished_sends_the_same_bytes_again(local_hive: LocalHive) -> None:
-    queen = local_hive.queen(confirmations=3)
-    (receipt,) = queen.settle(HIVE, SLOT, [local_hive.leaf(0, SLOT, 5)])
-    (row,) = local_hive.intents.intents(HIVE, SLOT)
-    assert row.state is IntentState.MINED
-    local_hive.intents.save(replace(row, block_hash="ab" * 32))
+def test_a_batch_is_final_at_the_depth_the_settings_name(local_hive: LocalHive) -> None:
+    queen = local_hive.queen(finality="depth:3")
+    queen.settle(HIVE, SLOT, [local_hive.leaf(0, SLOT, 5)])
     assert queen.follow(HIVE, SLOT) == (IntentState.MINED,)
-    (again,) = local_hive.intents.intents(HIVE, SLOT)
-    assert (again.block_hash, again.raw) == (receipt.block_hash, row.raw)
     with chain_deploy.Rpc(local_hive.rpc) as rpc:
         faucet = chain_deploy.Sender(rpc, chain_deploy.FAUCET_SECRET)
         for number in range(3):
@@ -118,22 +114,18 @@ def test_a_block_that_vanished_sends_the_same_bytes_again(local_hive: LocalHive)
 
 
 def test_a_nonce_used_elsewhere_is_told_and_then_signed_anew(local_hive: LocalHive) -> None:
-    from eth_account import Account
-    from web3 import HTTPProvider, Web3
-
-    leaf, web3 = local_hive.leaf(0, SLOT, 5), Web3(HTTPProvider(local_hive.rpc))
-    local_hive.intents.kill_after = "signed"
+    leaf = local_hive.leaf(0, SLOT, 5)
+    local_hive.intents.die_at("after:signed")
     with pytest.raises(Killed):
         local_hive.queen().settle(HIVE, SLOT, [leaf])
-    local_hive.intents.kill_after = ""
-    other = {"to": "0x" + "07" * 20, "value": 1, "gas": 21_000, "gasPrice": 10**11, "nonce": 0}
-    raw = Account.sign_transaction({**other, "chainId": local_hive.chain_id}, QUEEN_SECRET).raw_transaction
-    web3.eth.send_raw_transaction(raw)
+    local_hive.intents.live()
+    with chain_deploy.Rpc(local_hive.rpc) as rpc:
+        chain_deploy.Sender(rpc, QUEEN_SECRET).send("by another", bytes(20), gas=21_000, value=1)
     with pytest.raises(NonceTaken, match="nonce 0 was used by another one"):
         local_hive.queen().settle(HIVE, SLOT, [leaf])
     (receipt,) = local_hive.queen().settle(HIVE, SLOT, [leaf])
     assert receipt.applied == (leaf.worker.hex(),)
-    assert local_hive.intents.intents(HIVE, SLOT)[0].nonce == 1
+    assert local_hive.queen().rows(HIVE, SLOT)[0].nonce == 1
 
 
 def test_two_periods_use_two_nonces(local_hive: LocalHive) -> None:
@@ -159,8 +151,8 @@ def test_what_the_contract_refuses_has_its_name(local_hive: LocalHive) -> None:
 
 def test_nothing_is_signed_above_the_fee_cap(local_hive: LocalHive) -> None:
     with pytest.raises(FeeCapExceeded, match="the cap is 1000"):
-        local_hive.queen(fee_cap_wei=1000).settle(HIVE, SLOT, [local_hive.leaf(0, SLOT, 5)])
-    (row,) = local_hive.intents.intents(HIVE, SLOT)
+        local_hive.queen(fee_cap_tx_wei=1000).settle(HIVE, SLOT, [local_hive.leaf(0, SLOT, 5)])
+    (row,) = local_hive.queen().rows(HIVE, SLOT)
     assert row.state is IntentState.PLANNED
     assert not row.raw
 

@@ -25,7 +25,7 @@ from provisioning.demo.chain_server import CHAIN_ID, FAUCET
 REPOSITORY = Path(__file__).resolve().parents[3]
 SLOT = 1_900_000
 AT = SLOT * 900 + 840
-HIVE = 7
+HIVE = 1
 QUEEN_SECRET, OWNER_SECRET = (11).to_bytes(32, "big"), (12).to_bytes(32, "big")
 QUEEN = KeySigner(QUEEN_SECRET)
 WORKERS = tuple(KeySigner((100 + number).to_bytes(32, "big")) for number in range(3))
@@ -35,7 +35,7 @@ TERMS = HiveTerms(HIVE, 1, SLOT + 1, keccak(b"tariff"), 250, 30, 20, 540_000, 25
 def deployment(count: int = len(WORKERS)) -> chain.Deployment:
     workers = tuple((signer.address, f"HP-{number}") for number, signer in enumerate(WORKERS[:count]))
     return chain.Deployment(
-        HIVE, QUEEN.address, OWNER_SECRET, workers, 50_000_000, 200_000_000, AT, 540_000, 25_000, 20, TERMS
+        QUEEN.address, OWNER_SECRET, workers, 50_000_000, 200_000_000, AT, 540_000, 25_000, 20, TERMS
     )
 
 
@@ -128,7 +128,7 @@ def test_a_statement_settles_once_its_slot_has_come(bench: Bench):
     receipt = bench.web3.eth.wait_for_transaction_receipt(bench.web3.eth.send_raw_transaction(raw))
     assert receipt["status"] == 1
     assert receipt["gasUsed"] <= gas
-    assert bench.web3.eth.get_block("finalized")["timestamp"] == (SLOT + 3) * 900
+    assert bench.web3.eth.get_block("finalized")["timestamp"] == (SLOT + 3) * 900 + 1
     account = bench.account(WORKERS[0])
     assert (account["slot"], account["net"], account["imported"]) == (SLOT + 2, 1_000, 5_000)
     found = bench.settlement.events.BatchSettled().get_logs(from_block=receipt["blockNumber"])

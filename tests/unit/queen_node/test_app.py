@@ -13,11 +13,11 @@ from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.messages import CursorMessage, StatusMessage
 from honey_edge.wire.signing import KeyFileError, signed_by
 from honey_edge.wire.typed_data import digest
-from queen_node.app.chain_accounts import IntentRows, account_row
+from queen_node.app.account_rows import account_row
 from queen_node.app.dispatch import Dispatcher, Takers
 from queen_node.app.presence import Presence
 from queen_node.app.timetable import Connection, Timetable
-from queen_node.chain import Intent, IntentState, OnchainAccount
+from queen_node.chain import OnchainAccount
 from queen_node.chain.records import AccountState
 from queen_node.connection import GrantedMeter, slot_energy
 from queen_node.downlink import Downlink
@@ -251,16 +251,6 @@ def test_only_counters_of_a_slots_end_count_for_the_connection_point(world, firs
     meter.on_grant({"meter": {"unix_s": at + 1800, "import_milliwh": 0, "export_milliwh": 15}})
     with world.store.begin() as tx:
         assert slot_energy(tx, first_slot + 2) is None
-
-
-def test_the_rows_behind_transactions_keep_their_key_and_nonces(world):
-    rows = IntentRows(world.store)
-    assert rows.highest_nonce("aa" * 20) == -1
-    rows.plan([Intent(7, 95, 0, b"\x01" * 140), Intent(7, 95, 1, b"\x02" * 140)])
-    signed = Intent(7, 95, 1, b"\x02" * 140, IntentState.SIGNED, "aa" * 20, 4, b"raw", "bb" * 32, "")
-    rows.save(signed)
-    assert rows.intents(7, 95) == [Intent(7, 95, 0, b"\x01" * 140), signed]
-    assert rows.highest_nonce("aa" * 20) == 4
 
 
 def onchain(state, slot, funding=5):

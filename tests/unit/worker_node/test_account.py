@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from honey_edge.billing.account import ARREARS, POOLED
+from honey_edge.billing.cover import Cover
 from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.messages import CountersignMessage
 from honey_edge.wire.recompute import COUNTERS, FUNDS, NET, POOL, SLOT, TERMS, TOTALS, Agreement
@@ -201,3 +202,77 @@ def test_a_statement_of_a_stranger_or_for_another_gets_no_answer(bench: Bench) -
     ):
         with pytest.raises(ForeignStatement):
             bench.answer(wrong)
+
+
+class Eye:
+    """An eye on the chain with the looks it will have, one after the other; the last stays."""
+
+    def __init__(self, *looks: Cover | None) -> None:
+        self.looks = list(looks)
+        self.asked_again = 0
+
+    def newest(self) -> Cover | None:
+        return self.looks[0]
+
+    async def again(self) -> Cover | None:
+        self.asked_again += 1
+        if len(self.looks) > 1:
+            self.looks.pop(0)
+        return self.looks[0]
+
+
+def with_eye(bench: Bench, eye: Eye) -> Bench:
+    bench.account = Account(AGREEMENT, WORKER, bench.journal, lambda: 1.0, cover=eye)
+    return bench
+
+
+RICH = Cover(90_000_000, 0, 20, FIRST_SLOT - 1)
+POOR = Cover(19_999, 0, 20, FIRST_SLOT - 1)
+
+
+def test_a_pool_told_too_small_for_the_days_totals_is_refused_as_told_by_the_queen(bench: Bench) -> None:
+    bench.book.cover = CoverTold(40_000_000, 19_999, 0, 1)
+    outcome = bench.answer(bench.book.statement(bench.readings[1:3]))
+    assert outcome.reason == POOL
+    assert "as told by the Queen" in outcome.detail
+    assert asyncio.run(bench.account.view()).ledger is None
+
+
+def test_what_was_owed_before_this_statement_counts_too(bench: Bench) -> None:
+    bench.book.cover = CoverTold(40_000_000, 150_000, 0, 1)
+    assert bench.answer(bench.book.statement(bench.readings[1:3])).reason == 0
+    assert bench.answer(bench.book.statement(bench.readings[3:5])).reason == POOL
+
+
+def test_the_own_look_counts_more_than_what_the_queen_tells(bench: Bench) -> None:
+    poor = with_eye(bench, Eye(POOR)).answer(bench.book.statement(bench.readings[1:3]))
+    assert (poor.reason, "own look at the chain" in poor.detail) == (POOL, True)
+
+
+def test_without_a_look_that_counts_the_word_of_the_queen_does(bench: Bench) -> None:
+    assert with_eye(bench, Eye(None)).answer(bench.book.statement(bench.readings[1:3])).reason == 0
+
+
+def test_an_old_look_that_finds_too_little_is_taken_again_before_objecting(bench: Bench) -> None:
+    eye = Eye(replace(POOR, block=COVER.block - 1), RICH)
+    assert with_eye(bench, eye).answer(bench.book.statement(bench.readings[1:3])).reason == 0
+    assert eye.asked_again == 1
+
+
+def test_a_look_that_is_enough_is_not_taken_again(bench: Bench) -> None:
+    eye = Eye(replace(RICH, block=COVER.block - 1))
+    assert with_eye(bench, eye).answer(bench.book.statement(bench.readings[1:3])).reason == 0
+    assert eye.asked_again == 0
+
+
+def test_a_malformed_message_is_objected_to_also_with_an_old_look(bench: Bench) -> None:
+    eye = Eye(replace(POOR, block=COVER.block - 1))
+    assert with_eye(bench, eye).answer(with_cover(line_kind=(0,))(bench)).reason == SLOT
+
+
+def test_credit_that_is_open_for_longer_than_the_terms_say_is_refused(bench: Bench) -> None:
+    eye = Eye(replace(RICH, settled_slot=FIRST_SLOT - 193))
+    with_eye(bench, eye)
+    assert bench.answer(bench.book.statement(bench.readings[1:2])).reason == 0
+    late = bench.answer(bench.book.statement(bench.readings[2:3]))
+    assert (late.reason, "days old" in late.detail) == (POOL, True)

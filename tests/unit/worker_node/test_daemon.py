@@ -15,12 +15,14 @@ from urllib.request import urlopen
 import pytest
 
 from honey_edge.wire.typed_data import struct_hash
-from tests.unit.worker_node.world import DAY_UNIX_S, FIRST_SLOT, WORKER, write_settings
+from tests.unit.worker_node.fake_node import FakeNode, serving
+from tests.unit.worker_node.world import DAY_UNIX_S, DOMAIN, FIRST_SLOT, WORKER, write_settings
+from worker_node.cli import main
 from worker_node.journal import Journal
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 STEP_NANOWH = 3_125_000
-UNWANTED = ("web3", "eth_account", "sqlalchemy", "pydantic", "typer", "rich")
+UNWANTED = ("web3", "eth_account", "sqlalchemy", "pydantic", "typer", "rich", "worker_node.rescue")
 PAGE = {"[history]": "[web]\nport = 0\n\n[history]"}
 
 
@@ -140,11 +142,55 @@ def test_stuck_energy_registers_are_named_in_the_granted_report(tmp_path: Path) 
     story(write_settings(tmp_path, {'profile = "ca01"': fault}), tell)
 
 
-@pytest.mark.parametrize("module", ["worker_node.app.daemon", "worker_node.app.page", "worker_node.agent.solver"])
+@pytest.mark.parametrize(
+    "module", ["worker_node.app.daemon", "worker_node.app.page", "worker_node.app.chain", "worker_node.agent.solver"]
+)
 def test_a_fresh_interpreter_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {UNWANTED!r} if m in sys.modules], 'pymodbus' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] False"
+
+
+def test_without_chain_settings_nothing_of_the_eye_is_loaded() -> None:
+    code = "import sys, worker_node.app.daemon; print([m for m in sys.modules if 'chain_eye' in m or m == 'h11'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_close_loads_no_wallet_library() -> None:
+    code = f"import sys, worker_node.rescue.command; print([m for m in {UNWANTED[:-1]!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_daemon_looks_at_the_chain_at_start_and_keeps_what_it_saw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = [FakeNode(at_unix_s=DAY_UNIX_S), FakeNode(at_unix_s=DAY_UNIX_S)]
+    configs = []
+
+    async def tell(running: Running) -> None:
+        answer = await running.grant(10)
+        page = await asyncio.to_thread(lambda: urlopen(answer["page"]).read().decode())
+        assert "two places said the same" in page
+        assert running.end(signal.SIGTERM)[0] == 0
+
+    async def whole() -> None:
+        async with serving(two[0]) as one, serving(two[1]) as other:
+            chain = f'[chain]\nrpc_urls = ["{one.url}", "{other.url}"]\n\n'
+            configs.append(write_settings(tmp_path, {"[history]": f"[web]\nport = 0\n\n{chain}[history]"}))
+            with Running(configs[0]) as running:
+                await running.start()
+                await tell(running)
+
+    asyncio.run(whole())
+    home = journal(tmp_path).home()
+    assert home is not None
+    assert (home.hive, home.worker, home.chain_id, home.contract) == (7, WORKER.address, 31337, DOMAIN.contract)
+    assert main(["show", "--config", str(configs[0]), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["chain_block"], shown["chain_account"], shown["chain_findings"]) == (100, "open", [])
+    assert shown["chain_pool_micro"] == 90_000_000
 
 
 def test_the_app_loads_no_numbers_library_before_a_plan_is_due() -> None:

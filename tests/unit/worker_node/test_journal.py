@@ -9,7 +9,7 @@ from honey_edge.billing.account import Position
 from honey_edge.wire.recompute import Ledger
 from honey_edge.wire.typed_data import digest, struct_hash
 from tests.unit.worker_node.world import DOMAIN, FIRST_SLOT, WORKER, reading
-from worker_node.journal import Answered, Booked, Journal, SignedReading, SlotState, StoredPlan
+from worker_node.journal import Answered, Booked, HomeRecord, Journal, SignedReading, SlotState, StoredPlan
 from worker_node.journal_schema import JournalError
 
 
@@ -97,3 +97,24 @@ def test_another_device_or_a_newer_schema_is_refused_by_name(tmp_path: Path) -> 
         db.execute("UPDATE schema SET version = 99")
     with pytest.raises(JournalError, match="schema version 99"):
         open_journal(tmp_path)
+
+
+def test_a_journal_of_the_first_version_gets_what_a_close_needs_and_keeps_its_readings(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    first = signed(FIRST_SLOT, 10, None)
+    journal.add_reading(first)
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
+        for table in ("home", "chain_look"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("UPDATE schema SET version = 1")
+    again = open_journal(tmp_path)
+    assert again.readings_after(-1) == [first]
+    assert (again.home(), again.chain_look(), again.both_signed()) == (None, None, None)
+    home = HomeRecord(7, WORKER.address, 31337, bytes(20), b"q" * 20, b"terms", b"tariff")
+    again.put_home(home)
+    again.put_chain_look(5, b"old")
+    again.put_chain_look(6, b"new")
+    again.close()
+    last = open_journal(tmp_path)
+    assert (last.home(), last.chain_look()) == (home, b"new")

@@ -87,3 +87,34 @@ def test_check_ends_with_a_code_and_says_why(
 def test_show_says_that_there_is_no_journal_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "--config", str(write_settings(tmp_path))]) == 1
     assert "no journal yet" in capsys.readouterr().err
+
+
+def with_chain(text: str) -> dict[str, str]:
+    return {"[history]": f"[chain]\n{text}\n\n[history]"}
+
+
+TWO = 'rpc_urls = ["https://a.example/key", "http://127.0.0.1:8545"]'
+
+
+def test_two_addresses_of_the_chain_are_taken_with_defaults(tmp_path: Path) -> None:
+    chain = load_settings(write_settings(tmp_path, with_chain(TWO))).chain
+    assert chain is not None
+    assert (chain.poll_every_s, chain.code_hash) == (21_600, "")
+    assert load_settings(write_settings(tmp_path)).chain is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('rpc_urls = ["http://a"]', "needs two different addresses"),
+        ('rpc_urls = ["http://a", "http://a"]', "needs two different addresses"),
+        ('rpc_urls = ["http://a", "http://b", "http://c"]', "needs two different addresses"),
+        ('rpc_urls = ["http://a", "ftp://b"]', "'ftp://b' is no address"),
+        ('rpc_urls = ["http://a", "http://u@b"]', "is no address"),
+        (f'{TWO}\ncode_hash = "12"', "code_hash is not 64"),
+        (f"{TWO}\npoll_every_s = 5", "poll_every_s = 5 is below 60"),
+    ],
+)
+def test_one_address_is_not_enough_and_odd_ones_are_refused(tmp_path: Path, text: str, wanted: str) -> None:
+    with pytest.raises(SettingsError, match=wanted):
+        load_settings(write_settings(tmp_path, with_chain(text)))

@@ -1,6 +1,12 @@
-"""`hive period settle`: a day's both-signed Statements onto the chain, and what came of it into the store."""
+"""A day's both-signed Statements onto the chain, and what came of it into the store.
+
+The daemon does it by itself after the day's end (`daily_settlement`), `hive period settle` on the operator's word; both
+call the functions here. A period is planned once, all batches in one database transaction, and every later call goes
+on with that plan: the key (Hive, period, batch) has one transaction, whatever dies in between.
+"""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,13 +16,24 @@ import msgspec
 from honey_edge.model.errors import HiveError
 from honey_edge.model.slots import last_slot_of_day
 from queen_node.app.chain_accounts import look, open_chain, translated
-from queen_node.chain import SettleLeaf, SettlementReceipt, payers_first
+from queen_node.chain import SettleLeaf, SettlementChain, SettlementReceipt, batches, payers_first
 from queen_node.chain.records import OnchainAccount
 from queen_node.evidence_format import AccountState, AppliedRecord, SettlementRecord
 from queen_node.settings import Loaded
-from queen_node.store import Store, accounts, books, settlements
+from queen_node.store import Store, accounts, books, settlement_days, settlements
+from queen_node.store.settlement_days import NOTHING, PARTLY, SETTLED, WAITING, DayRow
 
 GAS_PER_WORKER_AT_MOST = 18_500
+SKIP_REASONS = {
+    1: "no open account",
+    2: "slot not newer than the chain's, or in the future",
+    3: "a counter would go down",
+    4: "more owed than was paid in",
+    5: "signature not the Worker's",
+    6: "a close is running",
+    7: "the pool cannot pay it",
+    8: "more money than price, power and time allow",
+}
 _EPOCH = date(1970, 1, 1)
 
 
@@ -37,6 +54,11 @@ class Settlement:
     chain_id: int
     leaves: tuple[SettleLeaf, ...]
     stored_net_micro: dict[bytes, int]
+
+    @property
+    def whole_day(self) -> bool:
+        """Whether the period ends with its UTC day; otherwise the day still runs."""
+        return self.slot == last_slot_of_day(self.day)
 
     def changes(self) -> list[int]:
         """What each leaf pays in (positive) or takes out."""
@@ -108,24 +130,69 @@ def plan_of(loaded: Loaded, store: Store, day: int) -> Settlement:
     return Settlement(hive.hive, day, slot, hive.contract, hive.chain_id, ordered, stored)
 
 
+def keep_plan(store: Store, plan: Settlement, now_unix_s: int) -> list[bytes]:
+    """Commits the batches of a period once; those committed before win over the ones given."""
+    with store.begin() as tx:
+        kept = settlement_days.plan_at(tx, plan.slot)
+        if not kept:
+            kept = list(batches(plan.leaves))
+            settlement_days.put_plan(tx, plan.slot, kept)
+        if plan.whole_day:
+            outcome = WAITING if kept else NOTHING
+            settlement_days.put_day(tx, DayRow(plan.day, plan.slot, outcome, now_unix_s))
+    return kept
+
+
+def settle_period(
+    store: Store, chain: SettlementChain, plan: Settlement, now_unix_s: int
+) -> tuple[SettlementReceipt, ...]:
+    """Sends a period's batches in order and stores each receipt; goes on where it stopped.
+
+    ChainAway and ChainRefused leave the day waiting, with every batch that was mined before stored.
+    """
+    kept = keep_plan(store, plan, now_unix_s)
+    receipts = []
+    for number, packed in enumerate(kept):
+        with translated():
+            receipt = chain.settle_batch(plan.hive, plan.slot, number, packed)
+        with store.begin() as tx:
+            settlements.put_settlement(tx, plan.slot, receipt.batch, msgspec.json.encode(record_of(receipt)))
+        receipts.append(receipt)
+    if plan.whole_day and kept:
+        outcome = PARTLY if any(one.skipped or not one.status for one in receipts) else SETTLED
+        with store.begin() as tx:
+            settlement_days.put_day(tx, DayRow(plan.day, plan.slot, outcome, now_unix_s))
+    return tuple(receipts)
+
+
+def renew_evidence(store: Store, chain: SettlementChain, hive: int, slot: int) -> None:
+    """Stores a period's receipts again as the chain has them now: after a reorganisation, or a death before storing.
+
+    Only of a period that this Queen has planned.
+    """
+    with store.begin() as tx:
+        planned = settlement_days.plan_at(tx, slot)
+    if planned:
+        receipts = chain.receipts(hive, slot)
+        with store.begin() as tx:
+            for receipt in receipts:
+                settlements.put_settlement(tx, slot, receipt.batch, msgspec.json.encode(record_of(receipt)))
+
+
 def send(loaded: Loaded, store: Store, plan: Settlement) -> dict[str, Any]:
     """Settles on the chain, stores the receipts and the accounts as they are now; what was done, by transaction."""
     if not loaded.settings.chain.rpc_urls:
         raise DayError("this Hive has no chain", next_step="name [chain] rpc_urls in the settings")
-    chain = open_chain(loaded, store)
-    with translated():
-        receipts = chain.settle(plan.hive, plan.slot, list(plan.leaves))
-    with store.begin() as tx:
-        for receipt in receipts:
-            settlements.put_settlement(tx, plan.slot, receipt.batch, msgspec.json.encode(record_of(receipt)))
-    now = look(loaded, store, chain, int(time.time()))
+    chain, now = open_chain(loaded, store), int(time.time())
+    receipts = settle_period(store, chain, plan, now)
+    found = look(loaded, store, chain, now)
     return {
         "day": plan.day,
         "slot": plan.slot,
         "transactions": [_transaction(receipt) for receipt in receipts],
         "accounts": {
             worker: {key: value for key, value in asdict(account).items() if key != "payout"}
-            for worker, account in now.items()
+            for worker, account in found.items()
         },
     }
 
@@ -144,6 +211,15 @@ def _transaction(receipt: SettlementReceipt) -> dict[str, Any]:
 def partly_done(document: dict[str, Any]) -> bool:
     """Whether a transaction left Workers out."""
     return any(one["skipped"] or not one["status"] for one in document["transactions"])
+
+
+def skipped_of(receipts: Sequence[SettlementReceipt]) -> dict[str, str]:
+    """Workers left out, with the reason in words."""
+    return {
+        worker: SKIP_REASONS.get(reason, f"reason {reason}")
+        for receipt in receipts
+        for worker, reason in receipt.skipped.items()
+    }
 
 
 def record_of(receipt: SettlementReceipt) -> SettlementRecord:
