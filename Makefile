@@ -63,7 +63,7 @@ contracts: .make/dev .make/contracts ## compile, export ABI and bytecode, test, 
 	  && $$(ls -d node_modules/@foundry-rs/forge-*/bin | head -1)/forge test \
 	  && ../$(BIN)/python scripts/gas.py && ../$(BIN)/python scripts/export_abi.py --check
 
-audit: .make/audit ## static checks, branch coverage, storage of upgrades, symbolic checks; each finding explained
+audit: .make/audit ## static checks, branch coverage, storage of upgrades, symbolic proofs, planted mistakes
 	cd contracts && PATH="$$PATH:$(CURDIR)/$(BIN)" ../$(BIN)/python scripts/audit.py $(ARGS)
 
 lock: .make/dev ## resolve the locks anew, with hashes and without addresses

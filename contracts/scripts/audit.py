@@ -4,7 +4,8 @@
     python contracts/scripts/audit.py static upgrade  those named
 
 static: slither, each finding explained. upgrade: storage of the Beekeeper against the last release. coverage: every
-branch of the money paths. symbolic: proofs of the invariants marked S. What is explained lies in contracts/audit/.
+branch of the money paths. symbolic: proofs of the invariants marked S. mutants: planted mistakes, which those proofs
+must find. What is explained lies in contracts/audit/.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
 AUDITS = {
-    "static": "static_checks.py",
-    "upgrade": "upgrade_check.py",
-    "coverage": "branch_coverage.py",
-    "symbolic": "symbolic.py",
+    "static": ("static_checks.py",),
+    "upgrade": ("upgrade_check.py",),
+    "coverage": ("branch_coverage.py",),
+    "symbolic": ("symbolic.py",),
+    "mutants": ("symbolic.py", "--mutants"),
 }
 
 
@@ -32,7 +34,8 @@ def main() -> int:
     failed = []
     for name in names:
         begun = time.monotonic()
-        ran = subprocess.run([sys.executable, str(SCRIPTS / AUDITS[name])], check=False)
+        script, *arguments = AUDITS[name]
+        ran = subprocess.run([sys.executable, str(SCRIPTS / script), *arguments], check=False)
         print(
             f"audit {name}: {'passed' if ran.returncode == 0 else 'FAILED'}, {time.monotonic() - begun:.0f} s",
             flush=True,

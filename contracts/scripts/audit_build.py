@@ -48,11 +48,11 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 def run(
-    command: list[str], settings: dict[str, str] | None = None, timeout_s: float = 900
+    command: list[str], settings: dict[str, str] | None = None, timeout_s: float = 900, cwd: Path = CONTRACTS
 ) -> subprocess.CompletedProcess[str]:
     """Run a checker in contracts/ and give what it printed; the caller judges the exit code."""
     return subprocess.run(
-        command, cwd=CONTRACTS, env=environment(settings or {}), capture_output=True, text=True, timeout=timeout_s
+        command, cwd=cwd, env=environment(settings or {}), capture_output=True, text=True, timeout=timeout_s
     )
 
 

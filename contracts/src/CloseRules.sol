@@ -96,8 +96,9 @@ abstract contract CloseRules is SettlementBase {
 
     function _openAccount(uint32 hive, address worker) internal view returns (Account account_) {
         account_ = _accounts[hive][worker].word;
+        if (account_.isOpen()) return account_;
         if (account_.state() == AccountState.CLOSING) revert AccountClosing(hive, worker);
-        if (account_.state() != AccountState.OPEN) revert AccountNotOpen(hive, worker);
+        revert AccountNotOpen(hive, worker);
     }
 
     function _objectionKey(address worker, bytes32 statement) internal pure returns (bytes32) {

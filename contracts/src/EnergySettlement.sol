@@ -395,21 +395,23 @@ contract EnergySettlement is SettlementCloses, SettlementViews {
         if (frozen) revert HiveIsFrozen(hive);
         AccountPlace storage place = _accounts[hive][worker];
         Account account_ = place.word;
-        AccountState state = account_.state();
-        if (state == AccountState.CLOSING) revert AccountClosing(hive, worker);
-        if (state != AccountState.OPEN) account_ = _open(hive, self, worker, account_);
+        if (!account_.isOpen()) account_ = _open(hive, self, worker, account_);
         uint64 amountMicro = _pull(coin, scale, amount);
-        int64 funding = (int256(account_.funding()) + int256(uint256(amountMicro))).toInt64();
-        place.word = account_.withFunding(funding);
+        // Cannot overflow: two numbers of 64 bits.
+        unchecked {
+            place.word = account_.withFunding((int256(account_.funding()) + int256(uint256(amountMicro))).toInt64());
+        }
         emit Deposited(hive, worker, msg.sender, amountMicro);
     }
 
     function _open(uint32 hive, Hive storage self, address worker, Account account_) private returns (Account) {
+        AccountState state = account_.state();
+        if (state == AccountState.CLOSING) revert AccountClosing(hive, worker);
         if (_banned[worker]) revert MeterIsBanned(worker);
         (uint32 place, bool active, address owner) = _beekeeper.placeOf(worker);
         if (place != hive || worker == address(0)) revert MeterNotInHive(worker, hive);
         if (!active) revert HiveNotActive(hive);
-        if (account_.state() == AccountState.CLOSED) _checkReopening(worker, account_, owner);
+        if (state == AccountState.CLOSED) _checkReopening(worker, account_, owner);
         AccountExtra extra = _extras[hive][worker];
         address payout = extra.payout();
         if (payout == address(0)) {

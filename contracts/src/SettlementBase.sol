@@ -173,15 +173,22 @@ abstract contract SettlementBase is EIP712, ReentrancyGuardTransient, ISettlemen
     function _pull(IERC20 coin, uint256 scale, uint256 amount) internal returns (uint64 amountMicro) {
         amountMicro = _toMicro(scale, amount);
         if (amountMicro == 0) revert AmountNotWhole(amount, scale);
-        uint256 before = coin.balanceOf(address(this));
+        uint256 received = coin.balanceOf(address(this));
         coin.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = coin.balanceOf(address(this)) - before;
+        // A balance that has sunk wraps to a number that is no amount either.
+        unchecked {
+            received = coin.balanceOf(address(this)) - received;
+        }
         if (received != amount) revert TransferShort(amount, received);
     }
 
     function _toMicro(uint256 scale, uint256 amount) internal pure returns (uint64) {
-        if (amount % scale != 0) revert AmountNotWhole(amount, scale);
-        return (amount / scale).toUint64();
+        uint256 micro = amount / scale;
+        // Cannot overflow: what was divided comes back at most.
+        unchecked {
+            if (micro * scale != amount) revert AmountNotWhole(amount, scale);
+        }
+        return micro.toUint64();
     }
 
     /// Money may leave pool and bond only while nobody is owed and nothing has to stay.

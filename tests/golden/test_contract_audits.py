@@ -93,11 +93,42 @@ def test_every_release_is_whole() -> None:
         assert artifact["sourceHash"] == record["sourceHash"]
 
 
-def _or_skip(name: str, *arguments: str) -> str:
+def test_a_check_without_a_witness_is_refused() -> None:
+    symbolic = _script("symbolic")
+    text = "function check_pay(uint256 a) external {}\nfunction witness_pay(uint256 a) external {}\n"
+    assert symbolic.functions(text) == ["check_pay", "witness_pay"]
+    with pytest.raises(symbolic.AuditFailed, match="close"):
+        symbolic.functions(text + "function check_close() external {}\n")
+
+
+def test_only_a_refuted_witness_and_an_uncut_proof_hold() -> None:
+    symbolic = _script("symbolic")
+    passed, refuted, timeout = 0, 1, 2
+
+    def verdict(name: str, exitcode: int, cut: int = 0) -> str:
+        return str(symbolic.Proof(name, exitcode, cut, 5, 1.0).verdict)
+
+    assert [verdict("check_pay", code) for code in (passed, refuted, timeout)] == ["proven", "NOT PROVEN", "NOT PROVEN"]
+    assert verdict("check_pay", passed, cut=1) == "NOT PROVEN"
+    reached = [verdict("witness_pay", code) for code in (passed, refuted, timeout)]
+    assert reached == ["NOT REACHED", "reached", "NOT REACHED"]
+
+
+def test_every_check_finds_a_planted_mistake_that_fits_the_sources() -> None:
+    symbolic = _script("symbolic")
+    names = symbolic.functions((CONTRACTS / symbolic.CHECKS).read_text("utf-8"))
+    checks = {name.removeprefix("check_") for name in names if name.startswith("check_")}
+    assert {check for mutant in symbolic.MUTANTS for check in mutant.found_by} == checks
+    for mutant in symbolic.MUTANTS:
+        for edit in mutant.edits:
+            assert (CONTRACTS / "src" / edit.file).read_text("utf-8").count(edit.old) == 1, mutant.name
+
+
+def _or_skip(name: str, *arguments: str, needs: str = "slither") -> str:
     audit = _script("audit_build")
     try:
         audit.forge_path()
-        audit.tool("slither")
+        audit.tool(needs)
     except (FileNotFoundError, audit.ToolMissing) as error:
         pytest.skip(f"SKIPPED LOUDLY: {error}")
     ran = subprocess.run([sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True)
@@ -121,6 +152,23 @@ def test_the_beekeeper_keeps_the_storage_of_the_last_release() -> None:
 @pytest.mark.timeout(1800)
 def test_every_branch_of_the_money_paths_is_taken() -> None:
     assert "taken or explained" in _or_skip("branch_coverage.py")
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+def test_invariants_2_and_3_are_proven_for_any_account() -> None:
+    told = _or_skip("symbolic.py", "--quick", needs="halmos")
+    assert told.count("proven ") == told.count("reached ") >= 10
+    assert "NOT" not in told
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mistake", ["settle-funding", "shown-funding"])
+def test_a_loosened_funding_check_is_found_by_the_proofs(mistake: str) -> None:
+    told = _or_skip("symbolic.py", "--mutants", mistake, needs="halmos")
+    assert told.count("found ") == 2
+    assert "NOT" not in told
 
 
 @pytest.mark.deep

@@ -64,6 +64,11 @@ library AccountLibrary {
         return AccountState((Account.unwrap(self) >> STATE_SHIFT) & 3);
     }
 
+    /// @notice Whether the state is OPEN; asks the bits, because an enumeration is checked again at every use.
+    function isOpen(Account self) internal pure returns (bool) {
+        return (Account.unwrap(self) >> STATE_SHIFT) & 3 == uint256(AccountState.OPEN);
+    }
+
     /// @notice Whether a good Statement waits for the pool.
     function isOwed(Account self) internal pure returns (bool) {
         return Account.unwrap(self) & OWED != 0;
