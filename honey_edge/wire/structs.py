@@ -44,6 +44,17 @@ class SlotTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class PeakTotals:
+    """A period's peak charges up to `slot`, pico-coins: the homes' own added up, and what pooling saved of them."""
+
+    hive: int
+    slot: int
+    charged: int
+    shared: int
+    terms: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class HiveTerms:
     """What the home accepted, signed by Queen and owner; `tariff` is the keccak-256 of the tariff file."""
 
@@ -193,6 +204,7 @@ class FlexOrder:
 Signed = (
     Reading
     | SlotTotals
+    | PeakTotals
     | HiveTerms
     | Receipt
     | Objection
