@@ -1,13 +1,67 @@
-"""What the home will need: load less sun per slot, from the journal's history, without numpy.
+"""What the home will need: load less sun per slot, from the journal's history.
 
-The mean is linear, so forecasting the difference is forecasting both (market-design section 11).
+The arithmetic (numpy) is loaded with the first forecast, in the solver's thread, never at the daemon's start. A fit
+begins at the local midnight before the slots asked for and is kept for the day; what was measured since corrects the
+first hours. All depends on the journal and the slots alone, so that a restarted daemon forecasts the same.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from honey_edge.market.forecast import forecast_day
+from honey_edge.model.slots import SLOT_S, SLOTS_PER_DAY, slot_start_unix_s
+
+if TYPE_CHECKING:
+    from honey_edge.market.forecast import HomeForecaster, LocalClock
+
+FIT_DAYS = 27
+"""One day less than the journal keeps: at a day's last slot its first is still fitted to the same history."""
+_YOUNG_SLOTS = 7 * SLOTS_PER_DAY
+"""With fewer slots before midnight every slot counts, and each forecast is fitted anew."""
+_KW_PER_MILLIWH = 3600 / SLOT_S / 1e6
 
 
-def expected_base_kw(history_milliwh: Mapping[int, int], first_slot: int, count: int) -> list[float]:
-    """Mean power (kW) of `count` slots from `first_slot`: load less sun, import positive."""
-    return forecast_day(history_milliwh, first_slot, count)
+class BaseForecaster:
+    """Forecasts load less sun; keeps the day's fit. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._fitted: tuple[object, HomeForecaster] | None = None
+
+    def expected_kw(self, history_milliwh: Mapping[int, int], first_slot: int, count: int) -> list[float]:
+        """Mean power (kW) of `count` slots from `first_slot`: load less sun, import positive."""
+        midnight = first_slot - (first_slot + _local_offset(first_slot)) % SLOTS_PER_DAY
+        past = _between(history_milliwh, midnight - FIT_DAYS * SLOTS_PER_DAY, midnight)
+        if len(past) < _YOUNG_SLOTS:
+            midnight, past = first_slot, _between(history_milliwh, 0, first_slot)
+        model = self._model(past, midnight)
+        since = _between(history_milliwh, midnight, first_slot)
+        whole = model.predict(midnight, first_slot + count - midnight, quantiles=False)
+        corrected = whole.corrected({slot: value * _KW_PER_MILLIWH for slot, value in since.items()})
+        return [float(kw) for kw in corrected.from_slot(first_slot).point_kw]
+
+    def _model(self, past: dict[int, int], origin: int) -> "HomeForecaster":
+        key = (origin, len(past), sum(past.values()))
+        if self._fitted is None or self._fitted[0] != key:
+            from honey_edge.market.forecast import HomeForecaster
+
+            model = HomeForecaster("net", SLOTS_PER_DAY, _local_clock(origin))
+            model.fit(past, origin)
+            self._fitted = key, model
+        return self._fitted[1]
+
+
+def _between(history: Mapping[int, int], first: int, end: int) -> dict[int, int]:
+    return {slot: value for slot, value in history.items() if first <= slot < end}
+
+
+def _local_offset(slot: int) -> int:
+    """Slots that the machine's local time is ahead of UTC; its zone is the home's."""
+    local = datetime.fromtimestamp(slot_start_unix_s(slot), UTC).astimezone().utcoffset()
+    return int(local.total_seconds()) // SLOT_S if local else 0
+
+
+def _local_clock(origin: int) -> "LocalClock":
+    from honey_edge.market.forecast import LocalClock, civil_changes
+
+    first, last = origin - (FIT_DAYS + 2) * SLOTS_PER_DAY, origin + 4 * SLOTS_PER_DAY
+    return LocalClock(_local_offset(first), civil_changes(_local_offset, first, last, SLOTS_PER_DAY))
