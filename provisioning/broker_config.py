@@ -12,6 +12,8 @@ from pathlib import Path
 from provisioning.certificates import CertificateFiles
 
 _MAX_PAYLOAD = 524_288
+QUEEN_BROADCASTS = ("round", "maskroster", "maskask", "certificate", "slot", "status")
+"""What every Worker may read; `worker_subscriptions` of honey_edge.wire.topics asks for exactly these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def mosquitto_access_list(plan: BrokerPlan) -> str:
     lines = [f"user {plan.queen}", f"topic read {root}/w/+/+", f"topic write {root}/q/#", ""]
     for worker in plan.workers:
         lines += [f"user {worker}", f"topic write {root}/w/{worker}/+"]
-        lines += [f"topic read {root}/q/{name}" for name in ("round", "slot", "status")]
+        lines += [f"topic read {root}/q/{name}" for name in QUEEN_BROADCASTS]
         lines += [f"topic read {root}/q/{name}/{worker}" for name in ("statement", "cursor")]
         lines.append("")
     return "\n".join(lines)
@@ -68,7 +70,7 @@ def nats_config(plan: BrokerPlan, client_port: int) -> str:
     users = [_nats_user(plan.queen, [f"hive.v1.{plan.hive}.q.>"], [f"hive.v1.{plan.hive}.w.*.*"])]
     root = f"hive.v1.{plan.hive}"
     for worker in plan.workers:
-        reads = [f"{root}.q.{name}" for name in ("round", "slot", "status")]
+        reads = [f"{root}.q.{name}" for name in QUEEN_BROADCASTS]
         reads += [f"{root}.q.{name}.{worker}" for name in ("statement", "cursor")]
         users.append(_nats_user(worker, [f"{root}.w.{worker}.*"], reads))
     return f"""server_name: hive-{plan.hive}

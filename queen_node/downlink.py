@@ -9,10 +9,22 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from drivers.linux.broker import BrokerAway, Outgoing
 from honey_edge.wire.codec import encode
-from honey_edge.wire.messages import CursorMessage, RoundMessage, StatusMessage
+from honey_edge.wire.mask_messages import MaskAskMessage
+from honey_edge.wire.messages import CertificateMessage, CursorMessage, Message, RoundMessage, StatusMessage
 from honey_edge.wire.signing import Signer
 from honey_edge.wire.structs import Receipt
-from honey_edge.wire.topics import CURSOR, QUEEN_STATUS, ROUND, SLOT, STATEMENT, TopicKind, topic
+from honey_edge.wire.topics import (
+    CERTIFICATE,
+    CURSOR,
+    MASK_ASK,
+    MASK_ROSTER,
+    QUEEN_STATUS,
+    ROUND,
+    SLOT,
+    STATEMENT,
+    TopicKind,
+    topic,
+)
 from honey_edge.wire.typed_data import Domain, digest
 from queen_node.store.records import StatementRow, StoredReading
 
@@ -61,6 +73,11 @@ class Downlink:
             if not await self.send(outgoing(CURSOR, self._hive, encode(message), worker)):
                 return
 
+    async def masks(self, message: Message) -> None:
+        """A call for keys, a list of keys or a request of a masked round."""
+        kind = MASK_ASK if isinstance(message, MaskAskMessage) else MASK_ROSTER
+        await self.send(outgoing(kind, self._hive, encode(message)))
+
     async def slot_totals(self, message: bytes) -> None:
         """The totals of the slot just closed."""
         await self.send(outgoing(SLOT, self._hive, message))
@@ -74,3 +91,7 @@ class Downlink:
     async def round(self, message: RoundMessage) -> None:
         """One price broadcast."""
         await self.send(outgoing(ROUND, self._hive, encode(message)))
+
+    async def certificate(self, message: CertificateMessage) -> None:
+        """How good the newest round's agreement is."""
+        await self.send(outgoing(CERTIFICATE, self._hive, encode(message)))

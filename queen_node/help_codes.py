@@ -57,10 +57,41 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "E-IDENTITY": ("A text is no address or serial of the agreed form.", "40 lower-case hex digits, no 0x."),
     "E-INFEASIBLE-HIVE": ("No schedules of the homes can meet a limit of the connection.", "Relax the limit named."),
-    "E-INFEASIBLE-HOME": ("A home's battery cannot obey its own limits.", "Correct the state of charge."),
+    "E-INFEASIBLE-HOME": (
+        "A home's battery, heat store or car cannot obey its own limits.",
+        "Correct the asset named, or let its schedule be repaired.",
+    ),
     "E-JOURNAL": ("A Worker's journal cannot be opened or lacks what it must hold.", "Check card and permissions."),
     "E-KEY-FILE": ("A key file is missing, readable by others, or holds no secret.", "chmod 600; 64 hex digits."),
     "E-MARKET": ("The market's computation failed.", "Read the message; settlement does not depend on it."),
+    "E-MASK": (
+        "Something about masked answers is refused.",
+        "Read the message; docs/masks.md tells the order of the messages.",
+    ),
+    "E-MASK-FEW": (
+        "Too few homes to hide in their sum: three flexible ones are needed, or as many as the home asks for.",
+        "Run rounds without masks, or wait until more homes are there.",
+    ),
+    "E-MASK-FORM": (
+        "A masked answer or a reveal is no base64 or has a wrong length.",
+        "Look at the Worker named; its software may be older or altered.",
+    ),
+    "E-MASK-KEYS": (
+        "A list of mask keys holds a stranger, a forged key, or lacks the home's own.",
+        "Compare [masks] homes with the homes of the Hive; if they agree, somebody tries to read single plans.",
+    ),
+    "E-MASK-LEFT-OUT": (
+        "This home's masked answer was not counted; it is out of the round, its last counted plan stands.",
+        "Nothing, if its link was slow. If it was not, the Queen pretends a dropout.",
+    ),
+    "E-MASK-LOST": (
+        "A masked iteration cannot be opened: too few homes answered, or a home sent false shares (it is named).",
+        "The round ends with the last opened iteration; settlement is not touched. Look at the home named.",
+    ),
+    "E-MASK-REFUSED": (
+        "A home refused a request that would have let a single answer be opened.",
+        "After a restart of either side: nothing, the next slot's round works. Else ask what the Queen runs.",
+    ),
     "E-MESSAGE": ("A message was refused.", "See the reason with `hive worker show`."),
     "E-MESSAGE-FORM": ("A message is no JSON, or a field is missing, unknown or of a wrong type.", "Check the sender."),
     "E-MESSAGE-SIZE": ("A message is longer than its kind may be.", "Check the sender."),
@@ -70,12 +101,25 @@ _TABLE: dict[str, tuple[str, str]] = {
     "E-PLAN-REJECTED": ("A solver's answer failed the check of its residuals.", "The last plan stays in force."),
     "E-RANGE": ("A number lies outside what its field can hold.", "Correct the value named."),
     "E-RECEIPT": ("A Receipt is not the Queen's, or for another reading.", "Check queen_address in the settings."),
+    "E-PLAN-REFUSED": (
+        "A plan breaks the physics of the home, by a second simulation that is independent of the solver.",
+        "Nothing was told to the assets. The last good plan is followed, else the safe rule; report the log line.",
+    ),
     "E-ROUND": ("A message of a coordination round does not fit the round.", "It was dropped; nothing to do."),
+    "E-ROUND-LOST": (
+        "The sums of a round's iteration could not be had.",
+        "The round ended with what was agreed before; the next one begins in the next slot.",
+    ),
+    "E-SENSITIVITY": (
+        "Too few meter data to estimate a feeder's voltage sensitivities.",
+        "Wait for 21 days; the Hive keeps its power limits until then.",
+    ),
     "E-SETTINGS": (
         "A settings file, or one it names, is refused; the message starts with file and line.",
         "Correct the key named; `hive-queen check` tries again.",
     ),
     "E-SIGNATURE": ("A signature is malformed, has a high s, or is of another key.", "Check the sender's key."),
+    "E-SOLVER": ("No solver of this name, or its package is not installed.", "Use one of the names listed."),
     "E-START": ("A file that a Worker's settings name cannot be used.", "Correct the path or the file."),
     "E-STATEMENT-FOREIGN": ("A Statement is not for this Worker or not from the Queen.", "It gets no answer."),
     "E-STATEMENT-LINES": ("The arrays of a statement message differ in length.", "Check the Queen's version."),
@@ -224,6 +268,14 @@ _TABLE: dict[str, tuple[str, str]] = {
     "E-TX-WRITER": (
         "Another process writes with this account now.",
         "Wait until it is done, then run the command again.",
+    ),
+    "E-GRID-LIMIT": (
+        "No limit of the grid operator is in force, so there is none to clear.",
+        "`hive limit show` tells what holds; [grid] of the settings is changed in the file.",
+    ),
+    "E-SERIES": (
+        "A measured series is not the CSV it must be; file, line and column are named.",
+        "First column ts_utc, ts_local or ts_clock, then one column of kWh per home; an empty cell is a gap.",
     ),
 }
 

@@ -91,6 +91,23 @@ class LimitsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class GridSection:
+    """What the connection point allows, and what its peak costs."""
+
+    import_w: int = option("most power that the Hive may take, W; 0: no limit", 0, low=0, high=10**9)
+    export_w: int = option("most power that the Hive may give, W; 0: no limit", 0, low=0, high=10**9)
+    peak_micro_per_kw: int = option("charge for a day's highest import, micro-coins per kW", 0, low=0, high=10**12)
+
+
+@dataclass(frozen=True, slots=True)
+class MasksSection:
+    """Rounds in which the Queen sees only sums of the homes' answers."""
+
+    on: bool = option("whether answers are asked for under masks, where at least three homes can", False)
+    largest_group: int = option("most homes in one sum", 48, low=3, high=128)
+
+
+@dataclass(frozen=True, slots=True)
 class ChainSection:
     """The Ethereum chain; without addresses accounts follow the workers file."""
 
@@ -128,6 +145,8 @@ class QueenSettings:
     meter: MeterSection = field(default_factory=MeterSection)
     times: TimesSection = field(default_factory=TimesSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
+    grid: GridSection = field(default_factory=GridSection)
+    masks: MasksSection = field(default_factory=MasksSection)
     chain: ChainSection = field(default_factory=ChainSection)
 
 

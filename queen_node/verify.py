@@ -20,6 +20,7 @@ from queen_node import evidence_format as form
 from queen_node.evidence_format import EvidenceError
 from queen_node.verify_chain import check_settlements
 from queen_node.verify_files import Evidence, check_hashes, read_evidence
+from queen_node.verify_reputation import check_factors
 from queen_node.verify_slots import (
     CheckedAccount,
     CheckedReading,
@@ -56,6 +57,8 @@ class VerifyReport:
     """What was recomputed. `conservation_pico` is 0 when all money adds up, exactly.
 
     `unsettled` names Workers whose newest both-signed Statement no settlement in the folder has applied yet.
+    `reputation_as_told` counts the lines whose factor of the discount was taken from the Queen, because the folder does
+    not say what was declared; on `reputation_below_full` of them it is not the full one.
     """
 
     hive: int
@@ -73,6 +76,8 @@ class VerifyReport:
     settlements: int
     gas_used: int
     unsettled: tuple[str, ...]
+    reputation_as_told: int
+    reputation_below_full: int
 
 
 def verify_evidence(folder: Path, queen: str | None = None, contract: str | None = None) -> VerifyReport:
@@ -104,6 +109,7 @@ def _recompute(evidence: Evidence) -> VerifyReport:
     money = check_closings(evidence, agreement, totals, accounts)
     statements = {a.record.worker: check_statements(evidence, agreement, totals, a) for a in accounts}
     chain = check_settlements(evidence, statements)
+    told = [check_factors(worker, lines) for worker, lines in evidence.lines.items()]
     manifest = evidence.manifest
     return VerifyReport(
         hive=manifest.hive,
@@ -121,6 +127,8 @@ def _recompute(evidence: Evidence) -> VerifyReport:
         settlements=len(evidence.settlements),
         gas_used=sum(row.gas_used for row in evidence.settlements),
         unsettled=chain.unsettled,
+        reputation_as_told=sum(one.as_told for one in told),
+        reputation_below_full=sum(one.below_full for one in told),
     )
 
 

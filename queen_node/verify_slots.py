@@ -17,7 +17,6 @@ from honey_edge.billing.account import (
     book_pooled,
 )
 from honey_edge.billing.clearing import (
-    FULL_REPUTATION,
     ClearingError,
     announced_price,
     choose_price,
@@ -34,6 +33,7 @@ from honey_edge.wire.typed_data import digest_of_hash, struct_hash
 from queen_node import evidence_format as form
 from queen_node.evidence_format import EvidenceError, LineRecord, WorkerRecord
 from queen_node.verify_files import Evidence
+from queen_node.verify_reputation import check_factors
 
 _FLAGS = 0x301FF
 _NO_SUM_RULE = 3
@@ -160,6 +160,7 @@ def _replay(
     agreement: Agreement,
     totals: dict[int, SlotTotals],
 ) -> CheckedAccount:
+    check_factors(record.worker, lines)
     after = [r for r in readings if r.reading.slot >= record.opening_slot]
     if not after:
         if lines:
@@ -205,7 +206,7 @@ def _book(
     try:
         if in_time:
             pool = pool_of(totals[line.slot])
-            booking = book_pooled(position, counters, pool, FULL_REPUTATION, line.funding_micro)
+            booking = book_pooled(position, counters, pool, line.reputation, line.funding_micro)
         else:
             booking = book_alone(position, counters, agreement.tariff)
     except (AccountError, ClearingError) as error:
@@ -223,7 +224,6 @@ def _compare(record: WorkerRecord, line: LineRecord, booking: Booking) -> None:
     for name, told, own in (
         ("kind", line.kind, booking.kind),
         ("energy_milliwh", line.energy_milliwh, booking.energy_milliwh),
-        ("reputation", line.reputation, FULL_REPUTATION),
         ("amount_pico", line.amount_pico, booking.amount_pico),
         ("net_pico", line.net_pico, booking.position.net_pico),
     ):

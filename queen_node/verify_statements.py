@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from honey_edge.billing.clearing import FULL_REPUTATION
 from honey_edge.wire.recompute import Agreement, Disagreement, Ledger, recompute_statement
 from honey_edge.wire.signing import signed_by
 from honey_edge.wire.statement_message import StatementLine
@@ -109,9 +108,8 @@ def _recompute(
     if len(lines) < row.lines:
         raise _error(worker, row, "lines", f"is {row.lines}, {len(lines)} are booked")
     try:
-        after, _ = recompute_statement(
-            agreement, ledger, own, lines[: row.lines], statement, row.funding_micro, FULL_REPUTATION
-        )
+        told = [line.reputation for line in lines[: row.lines]]
+        after, _ = recompute_statement(agreement, ledger, own, lines[: row.lines], statement, row.funding_micro, told)
     except Disagreement as error:
         if error.field in _STATEMENT_FIELDS:
             raise _error(worker, row, _STATEMENT_FIELDS[error.field], str(error)) from error

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from honey_edge.billing.account import ALONE, Booking, Counters, Position, book_alone, statement_net_micro
-from honey_edge.billing.clearing import FULL_REPUTATION, ClearingError, shared_locally, tariff_cost_pico
+from honey_edge.billing.clearing import ClearingError, shared_locally, tariff_cost_pico
 from honey_edge.billing.cover import Cover, counted_from, cover_objection, owed_to_sellers_pico
+from honey_edge.market.reputation import Reputation
 from honey_edge.model.ids import address_text
 from honey_edge.model.slots import SLOTS_PER_DAY
 from honey_edge.wire.codec import decode, encode
@@ -31,6 +32,7 @@ from honey_edge.wire.statement_message import LinesError, StatementLine, Stateme
 from honey_edge.wire.structs import Objection, Statement
 from honey_edge.wire.typed_data import digest
 from worker_node.journal import Answered, Booked, Journal, JournalThread, SignedReading
+from worker_node.standing import walk
 
 _LOG = logging.getLogger(__name__)
 OWED_LIMIT_SLOTS = 14 * SLOTS_PER_DAY
@@ -72,6 +74,7 @@ class AccountView:
     refused: Answered | None
     agreed_count: int
     saved_pico: int
+    reputation: int
 
 
 class Account:
@@ -159,7 +162,7 @@ class Account:
         try:
             if known is not None:
                 raise Disagreement(SLOT, "slot", statement.slot, "was answered already for another Statement")
-            agreed, booked = self._recompute(journal, ledger, message, statement)
+            agreed, booked, standing = self._recompute(journal, ledger, message, statement)
             short = self._short(journal, cover, message)
             if short:
                 raise Disagreement(POOL, "pool", statement.slot, short)
@@ -168,13 +171,13 @@ class Account:
             return self._object(journal, statement, hashed, payload, reason, str(error))
         answer = self._signed(statement, hashed, statement.net, 0, hashed)
         kept = Answered(statement.slot, hashed, 0, payload, answer, "", int(self._now_unix_s()))
-        journal.put_answer(kept, agreed, booked)
+        journal.put_answer(kept, agreed, booked, standing)
         _LOG.info("statement_countersigned slot=%d net_micro=%d lines=%d", statement.slot, statement.net, len(booked))
         return Outcome(answer, 0, "", fresh=True)
 
     def _recompute(
         self, journal: Journal, ledger: Ledger | None, message: StatementMessage, statement: Statement
-    ) -> tuple[Ledger, list[Booked]]:
+    ) -> tuple[Ledger, list[Booked], Reputation]:
         lines = message.lines()
         if statement.net > message.funding_micro:
             raise Disagreement(
@@ -186,10 +189,11 @@ class Account:
             )
         before = ledger or self._baseline(journal, statement, lines)
         readings = [one.reading for one in journal.readings_after(before.position.slot, len(lines))]
+        own = walk(journal, before.position, readings, lines)
         agreed, bookings = recompute_statement(
-            self._agreement, before, readings, lines, statement, message.funding_micro, FULL_REPUTATION
+            self._agreement, before, readings, lines, statement, message.funding_micro, own.lowest
         )
-        return agreed, self._booked(before.position, bookings, lines, statement.slot)
+        return agreed, self._booked(before.position, bookings, lines, statement.slot), own.after
 
     def _baseline(self, journal: Journal, statement: Statement, lines: Sequence[StatementLine]) -> Ledger:
         """Where the account begins: the reading at its opening, else the first after it (chain-design section 3).
@@ -289,4 +293,5 @@ def _view(journal: Journal) -> AccountView:
         refused=last if last is not None and last.reason else None,
         agreed_count=journal.agreed_count(),
         saved_pico=journal.saved_pico(),
+        reputation=journal.reputation().rho,
     )

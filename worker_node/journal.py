@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from honey_edge.billing.account import Position
+from honey_edge.market.reputation import Reputation
 from honey_edge.wire.recompute import Ledger
 from honey_edge.wire.structs import ZERO_HASH, Reading
 from honey_edge.wire.typed_data import struct_hash
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 KEPT_PLANS_SLOTS = 96
 HISTORY_SLOTS = 28 * 96
+_ASSET_PROFILES = ("heat_w", "car_w", "shed_w", "curtail_w", "repairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A battery schedule from `first_slot` on, W per slot; `salt` opens its Declaration (empty: none was sent)."""
+    """A schedule from `first_slot` on, W per slot; `salt` opens its Declaration (empty: none was sent).
+
+    Assets that the home does not own have empty profiles; `repairs` names what had to be relaxed.
+    """
 
     first_slot: int
     source: str
@@ -75,6 +80,11 @@ class StoredPlan:
     base_w: tuple[int, ...]
     price_e7: tuple[int, ...]
     salt: bytes = b""
+    heat_w: tuple[int, ...] = ()
+    car_w: tuple[int, ...] = ()
+    shed_w: tuple[int, ...] = ()
+    curtail_w: tuple[int, ...] = ()
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +243,14 @@ class Journal:
         position = Position(slot, imported, exported, int(net), tuple(json.loads(spans)))
         return Ledger(position, statement_slot, tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32)))
 
-    def put_answer(self, answered: Answered, ledger: Ledger | None, booked: Sequence[Booked] = ()) -> None:
-        """Keeps an answer to a Statement; with a countersignature also the new ledger and its lines."""
+    def put_answer(
+        self,
+        answered: Answered,
+        ledger: Ledger | None,
+        booked: Sequence[Booked] = (),
+        reputation: Reputation | None = None,
+    ) -> None:
+        """Keeps an answer to a Statement; with a countersignature also the new ledger, its lines and the reputation."""
         with self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO statements VALUES (?,?,?,?,?,?,?)",
@@ -250,6 +266,8 @@ class Journal:
             )
             if ledger is not None:
                 self._put_ledger(ledger)
+            if reputation is not None:
+                self._db.execute("INSERT OR REPLACE INTO reputation VALUES (1,?,?,?,?,?,?)", astuple(reputation))
             for one in booked:
                 self._db.execute(
                     "INSERT OR REPLACE INTO bookings VALUES (?,?,?,?,?,?,?,?)",
@@ -316,6 +334,22 @@ class Journal:
             int(alone) - int(paid) for alone, paid in self._rows("SELECT standalone_pico, amount_pico FROM bookings")
         )
 
+    def reputation(self) -> Reputation:
+        """The own reckoning of the reputation up to the ledger's position."""
+        rows = self._rows("SELECT error_mean, reference_mean, size_mean, first_day, day, rho FROM reputation")
+        return Reputation(*rows[0]) if rows else Reputation()
+
+    def put_declared(self, slot: int, power_w: int | None) -> None:
+        """Keeps what was declared for a slot (None: hidden by masks); the newest wins, those of old slots go."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO declared VALUES (?,?)", (slot, power_w))
+            self._db.execute("DELETE FROM declared WHERE slot <= ?", (slot - HISTORY_SLOTS,))
+
+    def declared_w(self, slot: int) -> int | None:
+        """The power (W) that was declared last for a slot; None where none was, or under masks."""
+        rows = self._rows("SELECT power_w FROM declared WHERE slot = ?", slot)
+        return rows[0][0] if rows else None
+
     # -- the home and the chain
 
     def put_home(self, home: HomeRecord) -> None:
@@ -349,19 +383,19 @@ class Journal:
             plan.round,
             *(json.dumps(v) for v in (plan.net_w, plan.battery_w, plan.base_w, plan.price_e7)),
             plan.salt,
+            json.dumps({name: getattr(plan, name) for name in _ASSET_PROFILES}),
         )
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO plans VALUES (?,?,?,?,?,?,?,?)", row)
+            self._db.execute("INSERT OR REPLACE INTO plans VALUES (?,?,?,?,?,?,?,?,?)", row)
             self._db.execute("DELETE FROM plans WHERE first_slot < ?", (plan.first_slot - KEPT_PLANS_SLOTS,))
 
     def last_plan(self) -> StoredPlan | None:
         """The plan with the newest first slot."""
-        rows = self._rows("SELECT * FROM plans ORDER BY first_slot DESC LIMIT 1")
-        if not rows:
-            return None
-        first, source, number, *lists, salt = rows[0]
-        net, battery, base, price = (tuple(json.loads(text)) for text in lists)
-        return StoredPlan(first, source, number, net, battery, base, price, salt)
+        return next(iter(self.plans(1)), None)
+
+    def plans(self, count: int) -> list[StoredPlan]:
+        """The plans with the newest first slots, newest first."""
+        return [_plan(row) for row in self._rows("SELECT * FROM plans ORDER BY first_slot DESC LIMIT ?", count)]
 
     def slot_state(self, slot: int) -> SlotState | None:
         """The battery at the end of a slot, as kept with its reading."""
@@ -380,6 +414,13 @@ class Journal:
     def history(self, from_slot: int) -> dict[int, int]:
         """Load less sun per slot (mWh) from a slot on."""
         return dict(self._rows("SELECT slot, base_milliwh FROM history WHERE slot >= ? ORDER BY slot", from_slot))
+
+
+def _plan(row: Any) -> StoredPlan:
+    first, source, number, *lists, salt, others = row
+    net, battery, base, price = (tuple(json.loads(text)) for text in lists)
+    own = {name: tuple(values) for name, values in json.loads(others).items()}
+    return StoredPlan(first, source, number, net, battery, base, price, salt, **own)
 
 
 class JournalThread:

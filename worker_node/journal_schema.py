@@ -4,7 +4,7 @@ import sqlite3
 
 from honey_edge.model.errors import HiveError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
@@ -35,7 +35,16 @@ _SINCE_2 = (
     """CREATE TABLE chain_look (one INTEGER PRIMARY KEY CHECK (one = 1), at_unix_s INTEGER NOT NULL,
         look BLOB NOT NULL)""",
 )
-_MIGRATIONS = {1: _SINCE_2}
+# Profiles of heat store, car, sheddable load and curtailment as JSON, and what had to be relaxed.
+# What was declared for each slot (NULL: under masks), and the own reckoning of the reputation up to the ledger.
+_SINCE_3 = (
+    "ALTER TABLE plans ADD COLUMN assets TEXT NOT NULL DEFAULT '{}'",
+    "CREATE TABLE declared (slot INTEGER PRIMARY KEY, power_w INTEGER)",
+    """CREATE TABLE reputation (one INTEGER PRIMARY KEY CHECK (one = 1), error_mean INTEGER NOT NULL,
+        reference_mean INTEGER NOT NULL, size_mean INTEGER NOT NULL, first_day INTEGER NOT NULL, day INTEGER NOT NULL,
+        rho INTEGER NOT NULL)""",
+)
+_MIGRATIONS = {1: _SINCE_2, 2: _SINCE_3}
 
 
 class JournalError(HiveError):
@@ -71,6 +80,6 @@ def prepare(connection: sqlite3.Connection, place: str) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in (*_TABLES, *_SINCE_2):
+    for statement in (*_TABLES, *_SINCE_2, *_SINCE_3):
         connection.execute(statement)
     connection.execute("INSERT INTO schema VALUES (?)", (SCHEMA_VERSION,))

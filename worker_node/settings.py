@@ -95,9 +95,47 @@ class BatterySection:
 
 @dataclass(frozen=True)
 class PvSection:
-    """The home's sun, as far as the page needs it."""
+    """The home's sun, as far as page and plan need it."""
 
     peak_w: int = option("peak power, W; 0: none", 0, low=0)
+    curtailable: bool = option("whether plans may hold the inverter back", False)
+
+
+@dataclass(frozen=True)
+class ThermalSection:
+    """A heat store with boiler or heat pump; leave the section out where there is none."""
+
+    kind: str = option("how it is reached; sim: a store that is reckoned, not metered", choices=("sim",))
+    capacity_wh: int = option("heat that the store can hold, Wh", low=1, high=10_000_000)
+    power_w: int = option("largest electric power, W", low=1, high=1_000_000)
+    draw_w: tuple[int, ...] = option("heat taken in each hour of the UTC day, W; 24 numbers")
+    cop_permille: int = option(
+        "heat per electricity, thousandths; boiler 1000, heat pump more", 1_000, low=10, high=100_000
+    )
+    loss_ppm_per_slot: int = option("heat lost in a quarter of an hour, millionths", 2_000, low=0, high=900_000)
+    min_permille: int = option("lowest comfortable content, thousandths of the capacity", 200, low=0, high=1_000)
+    end_min_permille: int = option("lowest content at the end of a plan, thousandths", 500, low=0, high=1_000)
+
+
+@dataclass(frozen=True)
+class EvSection:
+    """The electric car at its charger; leave the section out where there is none."""
+
+    kind: str = option("how the charger is reached; sim: a car that is reckoned, not metered", choices=("sim",))
+    charge_w: int = option("largest charging power, W", low=1, high=1_000_000)
+    needed_wh: int = option("energy that the car needs in every stay, Wh into its battery", low=0, high=10_000_000)
+    arrives_minute: int = option("minute of the UTC day at which it comes", low=0, high=1_439)
+    leaves_minute: int = option("minute of the UTC day at which it must be ready", low=0, high=1_439)
+    efficiency_permille: int = option("efficiency of charging, thousandths", 920, low=10, high=1_000)
+
+
+@dataclass(frozen=True)
+class ShedSection:
+    """Load that may be left out at a price; leave the section out where there is none."""
+
+    kind: str = option("how it is switched; sim: reckoned, not metered", choices=("sim",))
+    power_w: int = option("load that can be left out, W", low=1, high=1_000_000)
+    cost_micro_per_kwh: int = option("what leaving it out is worth, micro-coins per kWh", low=1, high=10**9)
 
 
 @dataclass(frozen=True)
@@ -136,6 +174,17 @@ class HistorySection:
 
 
 @dataclass(frozen=True)
+class MasksSection:
+    """Answers of rounds under masks, so that the Queen sees sums only; leave the section out for none."""
+
+    homes: tuple[str, ...] = option(
+        "addresses of the Hive's homes, known from elsewhere than the Queen; none else masks"
+    )
+    required: bool = option("whether answers that are not masked are refused", True)
+    fewest: int = option("fewest homes in one sum", 3, low=3, high=128)
+
+
+@dataclass(frozen=True)
 class SimSection:
     """The simulated house; with a profile meter and battery are simulated, `sim:house` being one with a chip."""
 
@@ -166,10 +215,14 @@ class WorkerFile:
     meter: MeterSection
     broker: BrokerSection
     battery: BatterySection | None = None
+    thermal: ThermalSection | None = None
+    ev: EvSection | None = None
+    shed: ShedSection | None = None
     pv: PvSection = field(default_factory=PvSection)
     web: WebSection | None = None
     clock: ClockSection = field(default_factory=ClockSection)
     history: HistorySection = field(default_factory=HistorySection)
+    masks: MasksSection | None = None
     sim: SimSection = field(default_factory=SimSection)
     chain: ChainSection | None = None
 
@@ -211,6 +264,11 @@ def _check(settings: WorkerSettings, file: Path) -> None:
             address_bytes(getattr(settings.worker, name))
     except IdentityError as error:
         raise SettingsError(f"{file}: [worker]: {error}") from error
+    try:
+        for home in settings.masks.homes if settings.masks is not None else ():
+            address_bytes(home)
+    except IdentityError as error:
+        raise SettingsError(f"{file}: [masks]: homes: {error}") from error
     if 900 % settings.meter.sample_every_s:
         raise SettingsError(f"{file}: [meter]: sample_every_s = {settings.meter.sample_every_s} does not divide 900")
     for name in ("phase_map", "reversed_phases", "u_gain", "i_gain", "pq_gain", "phi"):
@@ -223,10 +281,21 @@ def _check(settings: WorkerSettings, file: Path) -> None:
         raise SettingsError(f"{file}: [sim]: profile is missing; kind = 'sim:house' replays one")
     if battery is not None and not settings.sim.profile:
         raise SettingsError(f"{file}: [battery]: kind = 'sim' needs a profile in [sim]")
+    _check_assets(settings, file)
     _check_chain(settings.chain, file)
     clock = settings.clock
     if clock.kind == "granted" and not (clock.grant_socket and clock.start_unix_s):
         raise SettingsError(f"{file}: [clock]: a granted clock needs grant_socket and start_unix_s")
+
+
+def _check_assets(settings: WorkerSettings, file: Path) -> None:
+    thermal, car = settings.thermal, settings.ev
+    if thermal is not None and (len(thermal.draw_w) != 24 or min(thermal.draw_w) < 0):
+        raise SettingsError(f"{file}: [thermal]: draw_w needs 24 numbers of at least 0, one for each hour")
+    if thermal is not None and thermal.end_min_permille < thermal.min_permille:
+        raise SettingsError(f"{file}: [thermal]: end_min_permille is below min_permille")
+    if car is not None and car.arrives_minute == car.leaves_minute:
+        raise SettingsError(f"{file}: [ev]: the car arrives and leaves in the same minute")
 
 
 def _check_chain(chain: ChainSection | None, file: Path) -> None:

@@ -12,7 +12,7 @@ pico-coins (10^-12) or micro-coins (10^-6); positive is owed by the home, negati
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 AGREED, OBJECTED, PENDING = "agreed", "objected", "pending"
@@ -123,7 +123,8 @@ class Account:
     (its slot is `agreed_slot`). `funding_micro` and `pool_micro` are as told by the Queen at `block`; `credit_micro` =
     funding - net, None before the first Statement. `arrears_pico` is what is above funding. `saved_pico` is the
     cumulative difference to the own tariff. `objection` is empty or says what was refused, in words, since
-    `objection_slot`; `objection_reason` is its number (chain-design section 3, 0: none).
+    `objection_slot`; `objection_reason` is its number (chain-design section 3, 0: none). `reputation_permille` is the
+    own reckoning of the factor of the discount, of the day of the last agreed slot (1000: full).
     """
 
     agreed_slot: int | None = None
@@ -139,6 +140,7 @@ class Account:
     objection: str = ""
     objection_reason: int = 0
     objection_slot: int | None = None
+    reputation_permille: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,9 @@ class Plan:
 
     `source` is "hive" (agreed in a round), "alone" (own schedule without the Queen), "safe rule" (self-consumption) or
     "none" (no battery). `battery_w` and `net_w` have one entry for each slot from `first_slot`; the price is the
-    announced one of `first_slot` or None.
+    announced one of `first_slot` or None. `told_w` is what the other assets were told last (heat_w, car_w, shed_w,
+    curtail_w). `flags` says what is not as it should be: `plan_refused`, `last_good_plan`, `set_point_clipped`, and
+    what the plan had to relax (market-design section 7).
     """
 
     source: str = "none"
@@ -157,6 +161,8 @@ class Plan:
     price_e7_per_kwh: tuple[int, ...] = ()
     round: int | None = None
     set_point_w: int | None = None
+    flags: tuple[str, ...] = ()
+    told_w: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

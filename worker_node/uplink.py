@@ -17,6 +17,7 @@ from honey_edge.model.errors import HiveError
 from honey_edge.model.ids import address_bytes
 from honey_edge.wire import topics
 from honey_edge.wire.codec import MessageError, decode, encode
+from honey_edge.wire.mask_messages import MaskKeyMessage, MaskRevealMessage
 from honey_edge.wire.messages import CursorMessage, DeclareMessage, Message, ReadingMessage, RoundMessage, StatusMessage
 from honey_edge.wire.signing import signed_by
 from honey_edge.wire.typed_data import Domain, digest
@@ -55,6 +56,16 @@ class Peer:
     software: str
 
 
+class MaskInbox(Protocol):
+    """Where the messages of masked rounds go; what comes back is sent. Raises HiveError for what is refused."""
+
+    def roster(self, payload: bytes) -> MaskKeyMessage | None:
+        """A call for keys, or a list of keys."""
+
+    def ask(self, payload: bytes) -> MaskRevealMessage | None:
+        """What the Queen needs to open a sum."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inbox:
     """Where messages go: `statement` answers with a payload to send or None; `round_` with answers."""
@@ -63,6 +74,7 @@ class Inbox:
     newest_answer: Callable[[], Awaitable[bytes | None]]
     round_: Callable[[RoundMessage], Awaitable[DeclareMessage | None]]
     changed: Callable[[], Awaitable[None]]
+    masks: MaskInbox | None = None
 
 
 class RefusedReceipt(HiveError, ValueError):
@@ -214,9 +226,21 @@ class Uplink:
                 declared = await self._inbox.round_(self._own_round(payload))
                 if declared is not None:
                     await self._broker.publish(self._out(topics.DECLARE, declared))
+        elif kind in (topics.MASK_ROSTER, topics.MASK_ASK) and self._inbox.masks is not None:
+            with self._clock.hold("masks"):
+                await self._masked(self._inbox.masks, kind, payload)
         elif kind == topics.QUEEN_STATUS:
             await self._queen_status(decode(StatusMessage, payload))
         await self._inbox.changed()
+
+    async def _masked(self, masks: MaskInbox, kind: topics.TopicKind, payload: bytes) -> None:
+        out: MaskKeyMessage | MaskRevealMessage | None
+        if kind == topics.MASK_ROSTER:
+            out, way = masks.roster(payload), topics.MASK_KEY
+        else:
+            out, way = masks.ask(payload), topics.MASK_OPEN
+        if out is not None:
+            await self._broker.publish(self._out(way, out))
 
     def _own_round(self, payload: bytes) -> RoundMessage:
         message = decode(RoundMessage, payload)

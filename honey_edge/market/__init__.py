@@ -7,7 +7,7 @@ Pure calculation on numpy, scipy and OSQP: no clock, no files, no network. Money
     admm          the price iteration: WorkerIteration, QueenIteration, queen_step, solve_hive
     stragglers    late and missing answers
     certificate   how far from the optimum at most
-    forecast      the same slot of the last 28 days
+    forecast      HomeForecaster: load and PV of the next day, point and quantiles
     cases         case documents as the reference answers have them
     errors        everything that is raised here
 """

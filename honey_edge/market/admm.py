@@ -7,12 +7,14 @@ same integers. It serves the command line, the tests and the comparison with the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from honey_edge.market.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
+from honey_edge.market.battery import StandaloneSchedule
 from honey_edge.market.central import CentralSchedule
+from honey_edge.market.certificate import Certificate, certify_round
 from honey_edge.market.errors import AssetError
 from honey_edge.market.iteration import (
     MAX_ITERATIONS,
@@ -27,6 +29,8 @@ from honey_edge.market.iteration import (
 )
 from honey_edge.market.plan import Schedule, checked_schedule, feasible_home
 from honey_edge.market.queen_step import default_sigma, price_e7, price_per_kwh, queen_step, watts
+from honey_edge.market.round_loop import Network, column_sums, run_round
+from honey_edge.market.worker_step import COST_STEPS
 
 __all__ = [
     "HiveSolution",
@@ -64,7 +68,8 @@ class HiveSolution:
 
     `pcc_kw` the sum of the plans; `objective` private costs plus grid cost (currency); `status` is
     "converged", "iteration_limit" (plans are feasible for every home) or "limits_exceeded" (do not use the
-    plans); `mismatch_kw` how far the sum is from what the Queen asked for (0 for a direct solve).
+    plans); `mismatch_kw` how far the sum is from what the Queen asked for (0 for a direct solve);
+    `certificate` how far from the optimum at most, where it was asked for; `message_bytes` in the binary form of 4.4.
     """
 
     schedules: tuple[Schedule, ...]
@@ -75,6 +80,8 @@ class HiveSolution:
     iterations: int
     status: str
     mismatch_kw: float = 0.0
+    certificate: Certificate | None = None
+    message_bytes: int = 0
 
 
 def solve_direct(
@@ -106,11 +113,6 @@ def solve_single(
     return solve_direct([home], tariff, limits, dt_h, may_repair=may_repair)
 
 
-def _column_sums(profiles: Sequence[Sequence[int]], slots: int) -> list[int]:
-    """Add profiles slot by slot, as integers."""
-    return [sum(column) for column in zip(*profiles, strict=True)] if profiles else [0] * slots
-
-
 def _fixed_plan(home: Home, dt_h: float) -> Schedule:
     """Return the plan of a home with nothing to decide."""
     zeros = np.zeros(home.slots)
@@ -127,15 +129,27 @@ def solve_hive(
     warm: WarmStart | None = None,
     eps: float = 1e-4,
     max_iterations: int = MAX_ITERATIONS,
+    accelerate: bool = True,
+    loss: float = 0.0,
+    seed: int = 0,
+    sums_only: bool = False,
+    certify: bool = False,
 ) -> HiveSolution:
     """Run a round in this process until section 6 ends it.
 
     Homes without flexibility are a constant; `warm` begins at an earlier round's end. Raises `AssetError` for
     forecasts of another length than the tariff and `PlanRejected` when a home's schedule fails its check.
+    `loss` is the share of answers that miss their iteration, by a chance from `seed`; `sums_only` runs the form for
+    masked rounds; `certify` adds the certificate, which costs every home two more solves.
     """
     if not homes or any(home.slots != tariff.slots for home in homes):
         raise AssetError(f"every home needs a forecast of {tariff.slots} slots, as long as the tariff")
-    sigma = round_sigma(tariff, dt_h, settled=warm is not None) if sigma_kw2_per_coin is None else sigma_kw2_per_coin
+    blend = accelerate and not sums_only
+    sigma = (
+        round_sigma(tariff, dt_h, settled=warm is not None, accelerate=accelerate, blend=blend)
+        if sigma_kw2_per_coin is None
+        else sigma_kw2_per_coin
+    )
     moving = [index for index, home in enumerate(homes) if home.flexible]
     if not moving:
         return _constant_hive(homes, tariff, limits, dt_h)
@@ -147,25 +161,29 @@ def solve_hive(
         limits=limits,
         dt_h=dt_h,
         max_iterations=max_iterations,
-        constant_w=_column_sums(fixed, tariff.slots),
+        accelerate=accelerate,
+        blend=blend,
+        alone_e9_coin=_alone_e9_coin(homes, tariff, dt_h) if blend else None,
+        constant_w=column_sums(fixed, tariff.slots),
         price0_e7=None if warm is None else warm.price_e7,
     )
-    workers = [WorkerIteration(homes[index], sigma, dt_h, eps) for index in moving]
     opening = [None if warm is None else warm.power_w[index] for index in moving]
-    opened = [worker.start(queen.price_e7, p0) for worker, p0 in zip(workers, opening, strict=True)]
-    price = queen.start(_column_sums(opened, tariff.slots))
-    while True:
-        answers = [worker.answer(price) for worker in workers]
-        agreed = price
-        price = queen.absorb(
-            _column_sums([answer.power_w for answer in answers], tariff.slots),
-            sum(answer.cost_e9_coin for answer in answers),
-        )
-        if queen.finished:
-            break
-    plans = {index: answer.schedule for index, answer in zip(moving, answers, strict=True)}
+    network = Network(loss, seed, sums_only)
+    end = run_round(queen, [homes[i] for i in moving], sigma, opening=opening, eps=eps, network=network)
+    plans = dict(zip(moving, end.schedules, strict=True))
     schedules = tuple(plans.get(index) or _fixed_plan(home, dt_h) for index, home in enumerate(homes))
-    return _collect(schedules, tariff, limits, dt_h, agreed, queen)
+    solution = _collect(schedules, tariff, limits, dt_h, queen.agreed_e7, queen)
+    certificate = certify_round(queen, homes, sigma) if certify else None
+    return replace(solution, message_bytes=end.message_bytes, certificate=certificate)
+
+
+def _alone_e9_coin(homes: Sequence[Home], tariff: Tariff, dt_h: float) -> int:
+    """Return what the homes would pay alone, each with its best plan (10^-9 coin): what the gain is measured from."""
+    alone = [
+        StandaloneSchedule(home, tariff, dt_h).solve().objective if home.flexible else tariff.cost(home.base_kw, dt_h)
+        for home in homes
+    ]
+    return round(sum(alone) * COST_STEPS)
 
 
 def _collect(

@@ -73,11 +73,99 @@ class Battery:
             _require(f"battery.{name}", getattr(self, name), 0.01, 1.0)
 
 
+def _fill(asset: object, name: str, field_name: str, low: float, high: float = math.inf) -> None:
+    """Replace one profile of an asset by its checked copy; `AssetError` names field and slot outside [low, high]."""
+    values = profile(f"{name}.{field_name}", getattr(asset, field_name))
+    outside = np.flatnonzero((values < low) | (values > high))
+    if outside.size:
+        slot = int(outside[0])
+        raise AssetError(f"{name}.{field_name}[{slot}] is {values[slot]}; it must lie in [{low}, {high}]")
+    object.__setattr__(asset, field_name, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Thermal:
+    """A heat store with its boiler (`cop` 1) or heat pump: s_t = (1-loss)*s_{t-1} + dt*(cop*q_t - draw_t).
+
+    s in kWh of heat at the end of the slot, kept in the comfort band [s_min_kwh, cap_kwh] and at least
+    `s_end_min_kwh` at the end; q in kW of electricity, 0..q_max_kw; `draw_kw` is the heat taken per slot (>= 0).
+    `c_quad` in currency/kW^2/h. `AssetError` for numbers outside their range; a store that cannot keep its band is
+    no error here: `repair.feasible_home` names it.
+    """
+
+    cap_kwh: float
+    s0_kwh: float
+    s_min_kwh: float
+    s_end_min_kwh: float
+    q_max_kw: float
+    cop: float
+    loss_per_step: float
+    draw_kw: FloatArray
+    c_quad: float = 5e-4
+
+    def __post_init__(self) -> None:
+        """Check every field against its range."""
+        _require("thermal.cap_kwh", self.cap_kwh, 1e-6)
+        _require("thermal.s_min_kwh", self.s_min_kwh, 0.0, self.cap_kwh)
+        for name in ("s0_kwh", "s_end_min_kwh", "q_max_kw", "c_quad"):
+            _require(f"thermal.{name}", getattr(self, name), 0.0)
+        _require("thermal.cop", self.cop, 0.01, 100.0)
+        _require("thermal.loss_per_step", self.loss_per_step, 0.0, 0.999)
+        _fill(self, "thermal", "draw_kw", 0.0)
+
+    def band_kwh(self) -> tuple[FloatArray, FloatArray]:
+        """Return the least and the largest state per slot (kWh); the least of the last slot covers `s_end_min_kwh`."""
+        low, high = np.full(self.draw_kw.size, self.s_min_kwh), np.full(self.draw_kw.size, self.cap_kwh)
+        low[-1] = max(self.s_min_kwh, self.s_end_min_kwh)
+        return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class Ev:
+    """An electric car: v_t in kW, 0..p_max_kw*avail_t, and dt*eta*sum(v) = e_req_kwh over the horizon.
+
+    `avail` says how much of each slot the car is plugged in (0 away, 1 there); `c_quad` in currency/kW^2/h.
+    `AssetError` for numbers outside their range; a car that cannot be charged in time is named by
+    `repair.feasible_home`.
+    """
+
+    p_max_kw: float
+    eta: float
+    e_req_kwh: float
+    avail: FloatArray
+    c_quad: float = 5e-4
+
+    def __post_init__(self) -> None:
+        """Check every field against its range."""
+        for name in ("p_max_kw", "e_req_kwh", "c_quad"):
+            _require(f"ev.{name}", getattr(self, name), 0.0)
+        _require("ev.eta", self.eta, 0.01, 1.0)
+        _fill(self, "ev", "avail", 0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Shed:
+    """Load that may be left out: 0..max_kw per slot, at `cost_per_kwh` (priority: dearer is shed later) plus
+    `c_quad` in currency/kW^2/h. `AssetError` for numbers outside their range.
+    """
+
+    max_kw: FloatArray
+    cost_per_kwh: float
+    c_quad: float = 1e-2
+
+    def __post_init__(self) -> None:
+        """Check every field against its range."""
+        _require("shed.cost_per_kwh", self.cost_per_kwh, 0.0)
+        _require("shed.c_quad", self.c_quad, 0.0)
+        _fill(self, "shed", "max_kw", 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Home:
     """One home: load and PV forecast (kW per slot, both >= 0) and the flexible assets it owns.
 
-    Net power = load - pv + curtail + charge - discharge. Curtailment costs `curt_c_quad` currency/kW^2/h.
+    Net power = load - pv + curtail + charge - discharge + heat + car - shed. Curtailment costs `curt_c_quad`
+    currency/kW^2/h.
     """
 
     load_kw: FloatArray
@@ -85,6 +173,9 @@ class Home:
     battery: Battery | None = None
     pv_curtailable: bool = False
     curt_c_quad: float = 5e-4
+    thermal: Thermal | None = None
+    ev: Ev | None = None
+    shed: Shed | None = None
     base_kw: FloatArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,10 +187,24 @@ class Home:
             if (values < 0.0).any():
                 raise AssetError(f"{name}[{int(np.argmax(values < 0.0))}] is negative; loads and PV are given as >= 0")
         _require("curt_c_quad", self.curt_c_quad, 0.0)
+        self._require_horizon(int(load.size))
         base = load - pv
         base.setflags(write=False)
         for name, values in (("load_kw", load), ("pv_kw", pv), ("base_kw", base)):
             object.__setattr__(self, name, values)
+
+    def _require_horizon(self, slots: int) -> None:
+        """Refuse an asset whose own profile covers another horizon than the load."""
+        profiles = (
+            ("thermal.draw_kw", None if self.thermal is None else self.thermal.draw_kw),
+            ("ev.avail", None if self.ev is None else self.ev.avail),
+            ("shed.max_kw", None if self.shed is None else self.shed.max_kw),
+        )
+        for name, values in profiles:
+            if values is not None and values.size != slots:
+                raise AssetError(
+                    f"{name} has {values.size} slots and load_kw {slots}; both must cover the same horizon"
+                )
 
     @classmethod
     def of(
@@ -109,9 +214,13 @@ class Home:
         battery: Battery | None = None,
         *,
         pv_curtailable: bool = False,
+        thermal: Thermal | None = None,
+        ev: Ev | None = None,
+        shed: Shed | None = None,
     ) -> Home:
         """Return a home from plain lists (kW per slot)."""
-        return cls(profile("load_kw", load_kw), profile("pv_kw", pv_kw), battery, pv_curtailable)
+        load, pv = profile("load_kw", load_kw), profile("pv_kw", pv_kw)
+        return cls(load, pv, battery, pv_curtailable, thermal=thermal, ev=ev, shed=shed)
 
     @property
     def slots(self) -> int:
@@ -119,9 +228,20 @@ class Home:
         return int(self.load_kw.size)
 
     @property
+    def more_than_battery(self) -> bool:
+        """Whether the home owns an asset besides battery and PV."""
+        return self.thermal is not None or self.ev is not None or self.shed is not None
+
+    @property
     def flexible(self) -> bool:
         """Whether this home has anything to decide; if not, its net power is load - pv."""
-        return self.battery is not None or (self.pv_curtailable and bool((self.pv_kw > 0.0).any()))
+        return (
+            self.battery is not None
+            or self.thermal is not None
+            or (self.ev is not None and self.ev.e_req_kwh > 0.0)
+            or (self.shed is not None and bool((self.shed.max_kw > 0.0).any()))
+            or (self.pv_curtailable and bool((self.pv_kw > 0.0).any()))
+        )
 
 
 @dataclass(frozen=True, eq=False)

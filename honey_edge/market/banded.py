@@ -10,8 +10,8 @@ need no variables of their own:
     dis_t = eta_d*(eta_c*charge_t - y_t + y_{t-1})                y_{-1} = e0/dt
     net_t = base_t + charge_t - dis_t + curtail_t
 
-Rows: dis (T), charge (T), y (T, times SOC_ROW), curtail (c). A home without battery has no program here: its
-curtailment follows in closed form (`battery.py`). Index patterns depend on T and the slots with sun only and
+Rows: dis (T), charge (T), y (T, times SOC_ROW), curtail (c). Other assets are blocks
+beside this one (`asset_program`). Index patterns depend on T and the slots with sun only and
 are cached; the values are a handful of scalars repeated along the bands.
 """
 
@@ -24,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from honey_edge.market.asset_schedule import Powers
 from honey_edge.market.assets import Battery, FloatArray, Home
 
 IntArray = NDArray[np.int32]
 
-SOC_ROW = 0.15
+SOC_ROW = 0.3
 """Weight of the state-of-charge rows against the power rows: a first-order solver needs the fewest
-iterations when a step of the price moves both by about the same distance (tuned on 14 homes)."""
+iterations when a step of the price moves both by about the same distance (tuned with the penalty on 44 homes)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,7 @@ class BandedHome:
         gradient[slots : 2 * slots - 1] += b.eta_d * per_discharge[1:]
         return gradient
 
-    def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def split(self, x: FloatArray) -> Powers:
         """Return charge, discharge, state of charge (kWh) and curtailment of a point x, exactly as it stands."""
         slots, b = self.slots, self.battery
         charge, level = x[:slots], x[slots : 2 * slots]
@@ -195,7 +196,7 @@ class BandedHome:
         discharge = b.eta_d * (b.eta_c * charge - step)
         curtail = np.zeros(slots)
         curtail[self.sunny] = x[2 * slots :]
-        return charge.copy(), discharge, level * self.dt_h, curtail
+        return Powers(charge.copy(), discharge, level * self.dt_h, curtail)
 
     def net_rows(self) -> sparse.csc_matrix:
         """Return the matrix whose product with x is net power minus `net_at_zero_kw`."""
@@ -211,46 +212,3 @@ class BandedHome:
             shape=(slots, self.columns),
         )
         return sparse.csc_matrix(own - self.rows()[:slots])
-
-
-class CurtailingHome:
-    """The same view of a home that can only curtail its PV: x is the curtailment in the sunny slots (kW)."""
-
-    def __init__(self, home: Home, dt_h: float) -> None:
-        self.home, self.dt_h, self.slots = home, dt_h, home.slots
-        self.sunny = (np.flatnonzero(home.pv_kw > 0.0) if home.pv_curtailable else np.zeros(0)).astype(np.int32)
-        self.columns = self.row_count = int(self.sunny.size)
-        self.net_at_zero_kw = home.base_kw
-
-    def hessian(self, proximal: float, money: float) -> sparse.csc_matrix:
-        """Return the Hessian of proximal*||net||^2/2 + money*private cost."""
-        diagonal = np.full(self.columns, proximal + 2.0 * self.dt_h * self.home.curt_c_quad * money)
-        return sparse.csc_matrix(sparse.diags(diagonal, format="csc", shape=(self.columns, self.columns)))
-
-    def rows(self) -> sparse.csc_matrix:
-        """Return the constraint matrix: the identity."""
-        return sparse.csc_matrix(sparse.identity(self.columns, format="csc"))
-
-    def bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Return lower and upper bounds of the rows."""
-        return np.zeros(self.columns), self.home.pv_kw[self.sunny]
-
-    def net_rows(self) -> sparse.csc_matrix:
-        """Return the matrix whose product with x is net power minus `net_at_zero_kw`."""
-        ones, columns = np.ones(self.columns), np.arange(self.columns)
-        return sparse.csc_matrix((ones, (self.sunny, columns)), shape=(self.slots, self.columns))
-
-    def private_gradient(self) -> FloatArray:
-        """Return the linear term of the private cost: curtailment has none."""
-        return np.zeros(self.columns)
-
-    def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return charge, discharge, state of charge (all 0) and curtailment of a point x."""
-        curtail = np.zeros(self.slots)
-        curtail[self.sunny] = x
-        return np.zeros(self.slots), np.zeros(self.slots), np.zeros(self.slots), curtail
-
-
-def home_program(home: Home, dt_h: float) -> BandedHome | CurtailingHome:
-    """Return the program of any home; one without anything to decide has no columns."""
-    return CurtailingHome(home, dt_h) if home.battery is None else BandedHome(home, home.battery, dt_h)

@@ -4,41 +4,37 @@
     where     P = sum_i net_i(x_i),  u >= 0,  u >= P,  m >= 0,  m >= u,  P_min <= P <= P_max
 
 u is the imported part p+ of the split P = p+ - p-; p- = u - P needs no variable. The price of a slot is the
-multiplier of P = sum net. An "infeasible" of the first solver is confirmed by a second one (HiGHS), which
-also finds the slot, before anybody hears of it (section 7); where it finds a plan, `splitting` computes the
-best one.
+multiplier of P = sum net. An "infeasible" of one solver is confirmed by HiGHS, which also finds the slot, before
+anybody hears of it (section 7); where HiGHS finds a plan, the next solver and at last `splitting` compute the best.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import osqp
 from scipy import sparse
 
+from honey_edge.market.asset_program import home_program
 from honey_edge.market.assets import FloatArray, Home, Limits, Tariff
-from honey_edge.market.banded import home_program
 from honey_edge.market.errors import AssetError, InfeasibleHive, PlanRejected
-from honey_edge.market.plan import Schedule, checked_schedule
+from honey_edge.market.plan import Schedule, checked_schedule, feasible_home
+from honey_edge.market.solver import AUTO, SOLVED, QpSettings, least_violation, solver_named, solver_order
 from honey_edge.market.splitting import split_schedules
 
-_SETTINGS: dict[str, Any] = {
-    # Residuals and duality gap are watched; the solver's own scaling stopped 2 of 16 homes from converging,
-    # and a penalty adapted every 25 iterations oscillates for homes without a battery under a peak charge.
-    "scaling": 0,
-    "rho": 0.1,
-    "adaptive_rho_interval": 200,
-    "check_termination": 25,
-    "polishing": True,
-    "polish_refine_iter": 10,
-    "max_iter": 6_000,
-    "eps_abs": 1e-5,
-    "eps_rel": 3e-6,
-    "verbose": False,
-}
+_SETTINGS = QpSettings(
+    # Residuals and duality gap are watched; a penalty adapted every 25 iterations oscillates for homes without a
+    # battery under a peak charge.
+    eps_abs=1e-5,
+    eps_rel=3e-6,
+    polishing=True,
+    rho=0.1,
+    adapt_every=200,
+    check_every=25,
+    max_iter=6_000,
+    last_try=20_000,
+)
 _MONEY_LEVEL = 100.0
 _LIMIT_SLACK_KW = 1e-4
 
@@ -55,9 +51,12 @@ class CentralSolution:
 
 
 class CentralSchedule:
-    """The program of a Hive, set up for one solve."""
+    """The program of a Hive, set up for one solve by `solver` ("auto": Clarabel where it is installed, else OSQP)."""
 
-    def __init__(self, homes: Sequence[Home], tariff: Tariff, limits: Limits, dt_h: float) -> None:
+    def __init__(
+        self, homes: Sequence[Home], tariff: Tariff, limits: Limits, dt_h: float, *, solver: str = AUTO
+    ) -> None:
+        self._solvers = solver_order(solver)
         slots = tariff.slots
         if not homes or any(home.slots != slots for home in homes):
             raise AssetError(f"every home needs a forecast of {slots} slots, as long as the tariff")
@@ -72,20 +71,27 @@ class CentralSchedule:
         self._money = _MONEY_LEVEL / (dt_h * max(1e-3, float(np.abs(tariff.buy_per_kwh).mean())))
 
     def solve(self) -> CentralSolution:
-        """Return the optimum; `InfeasibleHive` where the limits cannot be met, `PlanRejected` if the check fails."""
+        """Return the optimum; `InfeasibleHive` where the limits cannot be met, `PlanRejected` if the check fails.
+
+        A home that contradicts itself is `InfeasibleHome` without limits, `PlanRejected` with them.
+        """
         if self._columns == 0:
             return self._nothing_to_decide()
-        hessian, linear, rows, lower, upper = self.program()
-        solver = osqp.OSQP(algebra="builtin")
-        solver.setup(hessian, linear, rows, lower, upper, **_SETTINGS)
-        answer = solver.solve(raise_error=False)
-        iterations = int(answer.info.iter)
-        if answer.info.status_val == int(osqp.SolverStatus.OSQP_SOLVED):
-            try:
-                return self._evaluated(self._plans(answer.x, iterations), self._price(answer.y), iterations)
-            except PlanRejected:
-                return self._split()
-        self._explain_limits(rows, lower, upper)
+        program = self.program()
+        confirmed = False
+        for name in self._solvers:
+            solver = solver_named(name)
+            solver.setup(*program, _SETTINGS)
+            answer = solver.solve()
+            if answer.status == SOLVED:
+                try:
+                    plans = self._plans(answer.x, answer.iterations)
+                    return self._evaluated(plans, self._price(answer.y), answer.iterations)
+                except PlanRejected:
+                    continue
+            if not confirmed:
+                self._explain_limits(*program[2:])
+                confirmed = True
         return self._split()
 
     def program(self) -> tuple[sparse.csc_matrix, FloatArray, sparse.csc_matrix, FloatArray, FloatArray]:
@@ -179,25 +185,22 @@ class CentralSchedule:
         return CentralSolution(plans, pcc, price, objective, iterations)
 
     def _explain_limits(self, rows: sparse.csc_matrix, lower: FloatArray, upper: FloatArray) -> None:
-        """Ask HiGHS for the plan that breaks the limits least; raise `InfeasibleHive` if that is not 0."""
-        from scipy.optimize import Bounds, LinearConstraint, milp
+        """Ask HiGHS for the plan that breaks the limits least; raise `InfeasibleHive` if that is not 0.
 
-        slots, columns = self.tariff.slots, rows.shape[1]
-        first = self._programs_rows() + 2 * slots + 1
-        over = sparse.csc_matrix(
-            (np.ones(slots), (np.arange(first, first + slots), np.arange(slots))),
-            shape=(rows.shape[0], slots),
-        )
-        constraint = LinearConstraint(sparse.hstack([rows, -over, over], format="csc"), lower, upper)
-        free = Bounds(np.concatenate([np.full(columns, -np.inf), np.zeros(2 * slots)]), np.inf)
-        cost = np.concatenate([np.zeros(columns), np.ones(2 * slots)])
-        answer = milp(cost, constraints=constraint, bounds=free)
-        if not answer.success:
+        Without limits the homes are all there is to judge: exact without a solver, and HiGHS takes 25 MiB to load.
+        """
+        if self.limits.pcc_min_kw is None and self.limits.pcc_max_kw is None:
+            for home in self.homes:
+                feasible_home(home, self.dt_h, may_repair=False)
+            return
+        slots = self.tariff.slots
+        nearest = least_violation(rows, lower, upper, self._programs_rows() + 2 * slots + 1, slots)
+        if nearest is None:
             raise PlanRejected(
-                f"neither solver could judge the limits: {answer.message}",
+                "neither solver could judge the limits",
                 next_step="use the safe rule for this slot and check the forecasts",
             )
-        above, below = answer.x[columns : columns + slots], answer.x[columns + slots :]
+        above, below = nearest
         for name, excess in (("pcc_max_kw", above), ("pcc_min_kw", below)):
             if excess.max() > _LIMIT_SLACK_KW:
                 slot = int(np.argmax(excess > _LIMIT_SLACK_KW))

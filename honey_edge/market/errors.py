@@ -19,9 +19,10 @@ class AssetError(MarketError, ValueError):
 
 
 class InfeasibleHome(MarketError, ValueError):
-    """A home whose battery cannot obey its own limits.
+    """A home whose assets cannot obey their own limits.
 
-    `reasons` are the names of what cannot hold: `soc_start_outside_window`, `soc_end_unreachable`.
+    `reasons` are the names of what cannot hold, in the order of repair: `soc_start_outside_window`,
+    `soc_end_unreachable`, `comfort_unreachable`, `car_energy_unreachable`.
     """
 
     code = "E-INFEASIBLE-HOME"
@@ -29,7 +30,7 @@ class InfeasibleHome(MarketError, ValueError):
     def __init__(self, reasons: tuple[str, ...], detail: str) -> None:
         super().__init__(
             f"{', '.join(reasons)}: {detail}",
-            next_step="correct the state of charge, or let the schedule repair and flag it",
+            next_step="correct the asset named, or let the schedule repair and flag it",
         )
         self.reasons = reasons
 
@@ -58,6 +59,12 @@ class PlanRejected(MarketError, ArithmeticError):
 
     code = "E-PLAN-REJECTED"
     transient = True
+
+
+class SolverError(MarketError, ValueError):
+    """A solver that is asked for by name and is not known or not installed."""
+
+    code = "E-SOLVER"
 
 
 class ProtocolError(MarketError, ValueError):

@@ -1,172 +1,172 @@
-"""What a solver's answer becomes: a checked `Schedule`, and its repair before execution (market-design section 2)."""
+"""What a solver's answer becomes: a checked `Schedule` (market-design section 2)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
+from honey_edge.market.asset_execution import resimulate
+from honey_edge.market.asset_schedule import Powers, Schedule, net_power, private_cost
 from honey_edge.market.assets import Battery, FloatArray, Home
-from honey_edge.market.errors import InfeasibleHome, PlanRejected
+from honey_edge.market.errors import PlanRejected
+from honey_edge.market.repair import (
+    SOC_END,
+    SOC_END_RELAXED,
+    SOC_START,
+    SOC_START_CLAMPED,
+    feasible_home,
+    infeasible_reasons,
+    repair,
+)
+
+__all__ = [
+    "RESIDUAL_KW",
+    "SOC_END",
+    "SOC_END_RELAXED",
+    "SOC_START",
+    "SOC_START_CLAMPED",
+    "Powers",
+    "Schedule",
+    "checked_schedule",
+    "feasible_home",
+    "infeasible_reasons",
+    "private_cost",
+    "repair",
+    "resimulate",
+]
 
 RESIDUAL_KW = 5e-3
 """Largest violation of a limit (kW, and kWh divided by the slot's length) at which a plan may still be used."""
 
-SOC_START = "soc_start_outside_window"
-SOC_END = "soc_end_unreachable"
-SOC_START_CLAMPED = "soc_start_clamped"
-SOC_END_RELAXED = "soc_end_relaxed"
+
+def _outside(values: FloatArray, low: float | FloatArray, high: float | FloatArray) -> float:
+    """Return how far the values leave [low, high] at worst (at most 0 when inside); NaN stays NaN."""
+    return float(np.maximum(low - values, values - high).max())
 
 
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    """A plan for one home over the horizon, one number per slot.
-
-    `net_kw` import positive; `soc_kwh` at the end of the slot; `private_cost` (wear and small quadratics) and
-    `objective` (what the solve minimised) in currency; `status` is "solved" (plans that are not, are not
-    returned); `repairs` names what had to be relaxed, in that order (empty: nothing).
-    """
-
-    net_kw: FloatArray
-    charge_kw: FloatArray
-    discharge_kw: FloatArray
-    soc_kwh: FloatArray
-    curtail_kw: FloatArray
-    private_cost: float
-    objective: float
-    status: str
-    iterations: int
-    residual_kw: float = 0.0
-    repairs: tuple[str, ...] = ()
+def _battery_residual(battery: Battery, powers: Powers, dt_h: float) -> float:
+    """Return the worst violation of the battery's limits (kW); NaN stays NaN."""
+    charge, discharge, soc = powers.charge_kw, powers.discharge_kw, powers.soc_kwh
+    end = max(battery.e_min_kwh, battery.e_end_min_kwh)
+    distances = (
+        -charge.min(),
+        charge.max() - battery.p_ch_max_kw,
+        -discharge.min(),
+        discharge.max() - battery.p_dis_max_kw,
+        (battery.e_min_kwh - soc.min()) / dt_h,
+        (soc.max() - battery.e_max_kwh) / dt_h,
+        (end - soc[-1]) / dt_h,
+    )
+    return float(np.array(distances).max())
 
 
-def private_cost(
-    home: Home, charge_kw: FloatArray, discharge_kw: FloatArray, curtail_kw: FloatArray, dt_h: float
-) -> float:
-    """Return the home's own cost of these powers (kW) in currency, without the energy tariff."""
-    cost = home.curt_c_quad * float(curtail_kw @ curtail_kw)
+def _other_residual(home: Home, powers: Powers, dt_h: float) -> float:
+    """Return the worst violation of heat store, car and load (kW); NaN stays NaN, a missing profile is infinite."""
+    distances = [0.0]
+    if home.thermal is not None:
+        if powers.heat_kw is None or powers.heat_kwh is None:
+            return float("inf")
+        low, high = home.thermal.band_kwh()
+        distances.append(_outside(powers.heat_kw, 0.0, home.thermal.q_max_kw))
+        distances.append(_outside(powers.heat_kwh, low, high) / dt_h)
+    if home.ev is not None:
+        if powers.ev_kw is None:
+            return float("inf")
+        distances.append(abs(dt_h * home.ev.eta * float(powers.ev_kw.sum()) - home.ev.e_req_kwh) / dt_h)
+        distances.append(_outside(powers.ev_kw, 0.0, home.ev.p_max_kw * home.ev.avail))
+    if home.shed is not None:
+        if powers.shed_kw is None:
+            return float("inf")
+        distances.append(_outside(powers.shed_kw, 0.0, home.shed.max_kw))
+    return float(np.array(distances).max())
+
+
+def _clip(values: FloatArray | None, high: float | FloatArray) -> FloatArray | None:
+    """Return the powers moved into [0, high]."""
+    return None if values is None else np.minimum(np.maximum(values, 0.0), high)
+
+
+def _clipped(home: Home, powers: Powers) -> Powers:
+    """Return the powers moved into their own limits; states stay as they are."""
+    charge, discharge, soc, curtail, heat, heat_kwh, car, shed = powers
     if home.battery is not None:
-        moved = float(charge_kw.sum() + discharge_kw.sum())
-        squares = float(charge_kw @ charge_kw + discharge_kw @ discharge_kw)
-        cost += home.battery.c_deg * moved + home.battery.c_quad * squares
-    return dt_h * cost
+        charge = np.minimum(np.maximum(charge, 0.0), home.battery.p_ch_max_kw)
+        discharge = np.minimum(np.maximum(discharge, 0.0), home.battery.p_dis_max_kw)
+    return Powers(
+        charge,
+        discharge,
+        soc,
+        np.minimum(np.maximum(curtail, 0.0), home.pv_kw),
+        None if home.thermal is None else _clip(heat, home.thermal.q_max_kw),
+        heat_kwh,
+        None if home.ev is None else _clip(car, home.ev.p_max_kw * home.ev.avail),
+        None if home.shed is None else _clip(shed, home.shed.max_kw),
+    )
 
 
-def _outside(values: FloatArray, low: float, high: float | FloatArray) -> float:
-    """Return how far the values leave [low, high] at worst; NaN counts as infinitely far."""
-    worst = max(float((low - values).max()), float((values - high).max()), 0.0)
-    return worst if np.isfinite(worst) and bool(np.isfinite(values).all()) else float("inf")
+class Measured(NamedTuple):
+    """Powers within their limits, how far they were outside (kW), their net power and private cost."""
+
+    powers: Powers
+    residual_kw: float
+    net_kw: FloatArray
+    private_cost: float
+
+
+def measured(home: Home, powers: Powers, dt_h: float, allowed_kw: float = RESIDUAL_KW) -> Measured:
+    """Measure the violation of every limit, refuse bad powers with `PlanRejected`, clip good ones."""
+    distances = [0.0, _outside(powers.curtail_kw, 0.0, home.pv_kw)]
+    if home.battery is not None:
+        distances.append(_battery_residual(home.battery, powers, dt_h))
+    if home.more_than_battery:
+        distances.append(_other_residual(home, powers, dt_h))
+    residual = float(np.array(distances).max())
+    if not residual <= allowed_kw:
+        raise PlanRejected(
+            f"the plan breaks a limit of the home by {residual:.4f} kW, allowed are {allowed_kw:g} kW",
+            next_step="use the safe rule for this slot and solve again with the next forecast",
+        )
+    powers = _clipped(home, powers)
+    return Measured(powers, residual, net_power(home, powers), private_cost(home, powers, dt_h))
+
+
+def scheduled(
+    plan: Measured, iterations: int, objective: float | None = None, repairs: tuple[str, ...] = ()
+) -> Schedule:
+    """Return the plan of measured powers; `objective` is the private cost where nothing else was minimised."""
+    powers, cost = plan.powers, plan.private_cost
+    others: dict[str, FloatArray] = {}
+    for name in ("heat_kw", "heat_kwh", "ev_kw", "shed_kw"):
+        if (values := getattr(powers, name)) is not None:
+            others[name] = values
+    return Schedule(
+        plan.net_kw,
+        powers.charge_kw,
+        powers.discharge_kw,
+        powers.soc_kwh,
+        powers.curtail_kw,
+        cost,
+        cost if objective is None else objective,
+        "solved",
+        iterations,
+        plan.residual_kw,
+        repairs,
+        **others,
+    )
 
 
 def checked_schedule(
-    home: Home, parts: tuple[FloatArray, FloatArray, FloatArray, FloatArray], dt_h: float, iterations: int
+    home: Home,
+    parts: Powers | tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    dt_h: float,
+    iterations: int,
+    allowed_kw: float = RESIDUAL_KW,
 ) -> Schedule:
     """Measure the violation of every limit, refuse a bad plan, clip a good one.
 
-    `parts` are charge, discharge (kW), state of charge (kWh) and curtailment (kW) as the solver left them.
-    `objective` is the private cost; the caller adds what it minimised besides. Raises `PlanRejected`.
+    `parts` are the powers (kW) and states (kWh) as the solver left them; of a home with battery and PV only the
+    first four are needed. `objective` is the private cost; the caller adds what it minimised besides. Raises
+    `PlanRejected` beyond `allowed_kw` (larger for a solver that was asked for less accuracy).
     """
-    charge, discharge, soc, curtail = parts
-    residual = _outside(curtail, 0.0, home.pv_kw)
-    charge_max = discharge_max = 0.0
-    if home.battery is not None:
-        b = home.battery
-        charge_max, discharge_max = b.p_ch_max_kw, b.p_dis_max_kw
-        end_short = (max(b.e_min_kwh, b.e_end_min_kwh) - float(soc[-1])) / dt_h
-        residual = max(
-            residual,
-            end_short,
-            _outside(charge, 0.0, charge_max),
-            _outside(discharge, 0.0, discharge_max),
-            _outside(soc / dt_h, b.e_min_kwh / dt_h, b.e_max_kwh / dt_h),
-        )
-    if residual > RESIDUAL_KW:
-        raise PlanRejected(
-            f"the plan breaks a limit of the home by {residual:.4f} kW, allowed are {RESIDUAL_KW} kW",
-            next_step="use the safe rule for this slot and solve again with the next forecast",
-        )
-    charge = np.minimum(np.maximum(charge, 0.0), charge_max)
-    discharge = np.minimum(np.maximum(discharge, 0.0), discharge_max)
-    curtail = np.minimum(np.maximum(curtail, 0.0), home.pv_kw)
-    cost = private_cost(home, charge, discharge, curtail, dt_h)
-    net = home.base_kw + charge - discharge + curtail
-    return Schedule(net, charge, discharge, soc, curtail, cost, cost, "solved", iterations, residual)
-
-
-def infeasible_reasons(battery: Battery, slots: int, dt_h: float) -> tuple[str, ...]:
-    """Name what makes this battery's limits contradict each other over the horizon; empty if a schedule exists."""
-    reasons = []
-    start = min(max(battery.e0_kwh, battery.e_min_kwh), battery.e_max_kwh)
-    if start != battery.e0_kwh:
-        reasons.append(SOC_START)
-    if battery.e_end_min_kwh > _reachable_kwh(battery, start, slots, dt_h):
-        reasons.append(SOC_END)
-    return tuple(reasons)
-
-
-def _reachable_kwh(battery: Battery, start_kwh: float, slots: int, dt_h: float) -> float:
-    """Return the fullest state of charge the battery can have at the end of the horizon."""
-    return min(battery.e_max_kwh, start_kwh + slots * dt_h * battery.eta_c * battery.p_ch_max_kw)
-
-
-def repair(battery: Battery, slots: int, dt_h: float) -> tuple[Battery, tuple[str, ...]]:
-    """Return a battery whose limits agree, and the flags of what was changed, in this order.
-
-    First the start is clamped into the window, then the state required at the end is lowered to the fullest
-    one that can be reached.
-    """
-    flags: list[str] = []
-    start = min(max(battery.e0_kwh, battery.e_min_kwh), battery.e_max_kwh)
-    if start != battery.e0_kwh:
-        battery = replace(battery, e0_kwh=start)
-        flags.append(SOC_START_CLAMPED)
-    reachable = _reachable_kwh(battery, start, slots, dt_h)
-    if battery.e_end_min_kwh > reachable:
-        battery = replace(battery, e_end_min_kwh=reachable)
-        flags.append(SOC_END_RELAXED)
-    return battery, tuple(flags)
-
-
-def feasible_home(home: Home, dt_h: float, *, may_repair: bool) -> tuple[Home, tuple[str, ...]]:
-    """Return the home with a battery that a schedule exists for, and the flags of its repairs.
-
-    Raises `InfeasibleHome` with the names of the reasons where a repair is needed and not allowed.
-    """
-    if home.battery is None:
-        return home, ()
-    if not may_repair:
-        reasons = infeasible_reasons(home.battery, home.slots, dt_h)
-        if reasons:
-            b = home.battery
-            raise InfeasibleHome(
-                reasons,
-                f"start {b.e0_kwh} kWh, window [{b.e_min_kwh}, {b.e_max_kwh}] kWh, "
-                f"at least {b.e_end_min_kwh} kWh at the end",
-            )
-    battery, flags = repair(home.battery, home.slots, dt_h)
-    return (replace(home, battery=battery) if flags else home), flags
-
-
-def resimulate(schedule: Schedule, battery: Battery, dt_h: float = 0.25) -> Schedule:
-    """Return the plan as the battery will really follow it: every limit exactly met.
-
-    Charging and discharging in the same slot is netted at the terminals (the net power stays, the losses of
-    the detour vanish); the state of charge is computed again from the powers, and a power that would leave
-    the window is cut to what fits. `net_kw` changes by what was cut; the costs stay those of the plan.
-    """
-    charge, discharge = schedule.charge_kw.copy(), schedule.discharge_kw.copy()
-    both = np.minimum(charge, discharge)
-    charge -= both
-    discharge -= both
-    soc = np.empty_like(charge)
-    level = min(max(battery.e0_kwh, battery.e_min_kwh), battery.e_max_kwh)
-    for slot in range(charge.size):
-        room_kw = (battery.e_max_kwh - level) / (dt_h * battery.eta_c)
-        stock_kw = (level - battery.e_min_kwh) * battery.eta_d / dt_h
-        charge[slot] = min(max(charge[slot], 0.0), battery.p_ch_max_kw, room_kw)
-        discharge[slot] = min(max(discharge[slot], 0.0), battery.p_dis_max_kw, stock_kw)
-        level += dt_h * (battery.eta_c * charge[slot] - discharge[slot] / battery.eta_d)
-        level = min(max(level, battery.e_min_kwh), battery.e_max_kwh)
-        soc[slot] = level
-    net = schedule.net_kw + (charge - schedule.charge_kw) - (discharge - schedule.discharge_kw)
-    return replace(schedule, net_kw=net, charge_kw=charge, discharge_kw=discharge, soc_kwh=soc)
+    return scheduled(measured(home, Powers(*parts), dt_h, allowed_kw), iterations)

@@ -22,6 +22,9 @@ PRICE_STEPS = 10_000_000
 
 _INT32 = 2**31 - 1
 
+PRICE_LIMIT = 200.0
+"""Largest price (coin per kWh) that is broadcast; 32 bits hold 214."""
+
 
 def default_sigma(tariff: Tariff, dt_h: float = 0.25) -> int:
     """Return the scale sigma (whole kW^2 per coin): 1/rho with rho = 0.01 at 0.2 per kWh and slots of 15 min."""

@@ -77,7 +77,8 @@ def _fields(kind: type[Message]) -> tuple[inspect.Field, ...]:
 
 
 def _field(field: inspect.Field) -> str:
-    return f"| `{field.name}` | {_value(field.type)} |"
+    optional = "" if field.required or field.name == "v" else ", may be left out"
+    return f"| `{field.name}` | {_value(field.type)}{optional} |"
 
 
 def _value(kind: inspect.Type) -> str:
@@ -85,6 +86,10 @@ def _value(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.VarTupleType):
         low, high = kind.min_length or 0, kind.max_length
         return f"list of {low} to {high}: {_value(kind.item_type)}"
+    if isinstance(kind, inspect.UnionType):
+        return " or ".join(map(_value, kind.types))
+    if isinstance(kind, inspect.NoneType):
+        return "null"
     if isinstance(kind, inspect.IntType):
         return "integer of any size" if kind.ge is None else f"integer, {kind.ge} to {kind.le}"
     if isinstance(kind, inspect.StrType):

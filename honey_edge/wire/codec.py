@@ -5,8 +5,10 @@ from typing import TypeVar
 import msgspec
 
 from honey_edge.model.errors import HiveError
+from honey_edge.wire.mask_messages import MaskAskMessage, MaskKeyMessage, MaskRevealMessage, MaskRosterMessage
 from honey_edge.wire.messages import (
     VERSION,
+    CertificateMessage,
     CountersignMessage,
     CursorMessage,
     DeclareMessage,
@@ -22,10 +24,15 @@ M = TypeVar("M", bound=Message)
 
 MAX_BYTES: dict[type[Message], int] = {
     ReadingMessage: 1_024,
-    DeclareMessage: 4_096,
+    DeclareMessage: 12_288,
     CountersignMessage: 1_024,
     StatusMessage: 512,
+    MaskKeyMessage: 1_024,
+    MaskRevealMessage: 12_288,
     RoundMessage: 4_096,
+    MaskRosterMessage: 65_536,
+    MaskAskMessage: 12_288,
+    CertificateMessage: 512,
     SlotTotalsMessage: 2_048,
     CursorMessage: 1_024,
     StatementMessage: 512_000,

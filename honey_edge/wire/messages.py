@@ -1,4 +1,4 @@
-"""The eight messages between Worker and Queen, flat and versioned, one JSON object each.
+"""The messages between Worker and Queen, flat and versioned, one JSON object each.
 
 Integers are energy in milliwatt-hours, money in micro- or pico-coins as named, power in watts, prices in the
 rounds in 10^-7 coin per kWh. Hashes, keys and signatures are lower-case hex without 0x. What is signed is the
@@ -7,7 +7,7 @@ typed-data digest of the structure that `signed()` returns, never the JSON.
 
 from typing import Annotated
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct, field, structs
 
 from honey_edge.wire import structs as signed_structs
 
@@ -15,6 +15,12 @@ VERSION = 1
 MAX_LINES = 192
 HORIZON_SLOTS = 96
 MAX_PATH = 16
+MAX_MIXED = 16
+MAX_WEIGHTS = 10
+"""Differences that the acceleration remembers (market-design 4.1)."""
+
+MAX_MASKED = 8_192
+"""Characters of a masked answer: base64 of 109 words of 64 bits, and a share for each of the other homes."""
 
 # "$" alone also matches before a last newline, which bytes.fromhex would then skip: two texts for one value
 Hex20 = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$(?!\n)")]
@@ -28,12 +34,19 @@ I32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Prices = Annotated[tuple[I32, ...], Meta(min_length=1, max_length=HORIZON_SLOTS)]
 Powers = Annotated[tuple[I32, ...], Meta(max_length=HORIZON_SLOTS)]
+Shares = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**31 - 1)], ...], Meta(max_length=HORIZON_SLOTS)]
+Mixture = Annotated[tuple[Annotated[int, Meta(ge=0, le=1_000_000)], ...], Meta(max_length=MAX_MIXED)]
+Weights = Annotated[tuple[I64, ...], Meta(max_length=MAX_WEIGHTS)]
+Products = Annotated[tuple[I64, ...], Meta(max_length=MAX_WEIGHTS + 1)]
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all messages share: the version, 1."""
+    """What all messages share: the version, 1.
 
-    v: Annotated[int, Meta(ge=VERSION, le=VERSION)] = VERSION
+    It is on the wire always, also in messages that leave out what has its default value.
+    """
+
+    v: Annotated[int, Meta(ge=VERSION, le=VERSION)] = field(default_factory=lambda: VERSION)
 
 
 class ReadingMessage(Message, frozen=True, kw_only=True):
@@ -154,11 +167,17 @@ class StatusMessage(Message, frozen=True, kw_only=True):
     at_unix_s: I64
 
 
-class RoundMessage(Message, frozen=True, kw_only=True):
+class RoundMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Queen to all: one price broadcast of the coordination (market-design section 4).
 
     Iteration 0 opens a round (the price is the starting price); `final` closes it: Workers adopt the plan of
     their last answer and declare it. `sigma_kw2_per_coin` is the scale; answers are due by `deadline_unix_s`.
+    `gamma_e9` are the weights of the accelerated step in 10^-9, the newest difference last (none: a plain step),
+    `forget` drops the differences first, `masked` asks for masked answers. A final broadcast with shares says that no
+    agreement keeps the limits: each home then plans alone and keeps its import below `import_share_ppm` millionths of
+    the import it opened the round with, slot by slot, its export alike.
+    `blend_e6` of a final broadcast are the weights (10^-6, sum 10^6, newest last) by which each home mixes its plans of
+    the last iterations. What has its default value is left out.
     """
 
     hive: U32
@@ -169,13 +188,23 @@ class RoundMessage(Message, frozen=True, kw_only=True):
     price_e7_per_kwh: Prices
     sigma_kw2_per_coin: U32
     deadline_unix_s: I64
+    gamma_e9: Weights = ()
+    forget: bool = False
+    masked: bool = False
+    import_share_ppm: Shares = ()
+    export_share_ppm: Shares = ()
+    blend_e6: Mixture = ()
 
 
-class DeclareMessage(Message, frozen=True, kw_only=True):
+class DeclareMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Worker to Queen: the net power for each slot in answer to a broadcast, import positive.
 
     `flexible` is false for a home that can only forecast. `cost_e9_coin` is its private cost in 10^-9 coin.
     `profile` and `signature` carry the signed Declaration in answer to a final broadcast, else both are empty.
+    `residual_e9_kw2` is the squared length of the residual and `inner_e9_kw2` its products for the acceleration, in
+    10^-9 kW^2. To a final broadcast `bound_e9_coin` answers the least private cost plus price times energy, and
+    `alone_e9_coin` (also in an opening) what the home would pay without the Hive, both in 10^-9 coin over the horizon.
+    `masked` is the masked form of all these numbers, which are then empty. What has its default value is left out.
     """
 
     worker: Hex20
@@ -187,12 +216,36 @@ class DeclareMessage(Message, frozen=True, kw_only=True):
     cost_e9_coin: I64
     profile: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)")] = ""
     signature: Annotated[str, Meta(pattern=r"^([0-9a-f]{128})?$(?!\n)")] = ""
+    residual_e9_kw2: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    inner_e9_kw2: Products = ()
+    bound_e9_coin: I64 | None = None
+    alone_e9_coin: I64 | None = None
+    masked: Annotated[str, Meta(max_length=MAX_MASKED)] = ""
 
     def signed(self) -> signed_structs.Declaration:
         """The Declaration under the signature of a final answer."""
         return signed_structs.Declaration(
             bytes.fromhex(self.worker), self.first_slot, self.round, bytes.fromhex(self.profile)
         )
+
+
+class CertificateMessage(Message, frozen=True, kw_only=True):
+    """Queen to all, retained: how far the newest round's agreement can be from the optimum (market-design section 6).
+
+    `upper_e9_coin` is what the agreed plans cost over the horizon, `lower_e9_coin` what no plans can cost less than;
+    `gap_ppm` is their distance as a part of what the Hive saves its homes. Both are null where a home did not say
+    what they follow from. `homes` took part, `ended` says how the round ended.
+    """
+
+    hive: U32
+    round: U32
+    first_slot: U32
+    iterations: U16
+    upper_e9_coin: I64
+    homes: U16
+    ended: Annotated[str, Meta(max_length=24)]
+    lower_e9_coin: I64 | None = None
+    gap_ppm: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
 class CountersignMessage(Message, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from honey_edge.billing.account import (
     book_pooled,
     statement_net_micro,
 )
-from honey_edge.billing.clearing import BALANCED_PER_MILLE, ClearingError, SlotPool
+from honey_edge.billing.clearing import BALANCED_PER_MILLE, FULL_REPUTATION, ClearingError, SlotPool
 from honey_edge.billing.tariff import Tariff
 from honey_edge.model.errors import HiveError
 from honey_edge.model.slots import day_of
@@ -111,13 +111,19 @@ def _check_price(totals: SlotTotals) -> None:
 
 
 def recompute_line(
-    agreement: Agreement, position: Position, reading: Reading, line: StatementLine, funding_micro: int, reputation: int
+    agreement: Agreement, position: Position, reading: Reading, line: StatementLine, funding_micro: int, lowest: int
 ) -> Booking:
-    """What the line's reading adds to the account; Disagreement when the line says anything else."""
+    """What the line's reading adds to the account; Disagreement when the line says anything else.
+
+    The line's reputation (per mille) is taken as told where it is between `lowest` and the full one.
+    """
     totals, slot = line.totals, reading.slot
     if totals.slot != slot:
         raise Disagreement(SLOT, "line slot", totals.slot, f"the next reading is that of slot {slot}")
     check_totals(agreement, totals, line.totals_signature)
+    least = FULL_REPUTATION if line.kind == ALONE else lowest
+    if not least <= line.reputation <= FULL_REPUTATION:
+        raise Disagreement(TOTALS, "reputation", slot, f"is {line.reputation}, recomputed {least} or more")
     counters = Counters(slot, reading.imported, reading.exported)
     try:
         if line.kind == ALONE:
@@ -127,19 +133,18 @@ def recompute_line(
         else:
             if path_root(struct_hash(reading), line.path) != totals.readings:
                 raise Disagreement(TOTALS, "path", slot, "the reading is not among those of the SlotTotals")
-            booking = book_pooled(position, counters, pool_of(totals), reputation, funding_micro)
+            booking = book_pooled(position, counters, pool_of(totals), line.reputation, funding_micro)
     except (AccountError, ClearingError) as error:
         raise Disagreement(COUNTERS, "reading", slot, str(error)) from error
-    _compare_line(line, booking, reputation)
+    _compare_line(line, booking)
     return booking
 
 
-def _compare_line(line: StatementLine, booking: Booking, reputation: int) -> None:
+def _compare_line(line: StatementLine, booking: Booking) -> None:
     slot = line.totals.slot
     for field, reason, told, own in (
         ("kind", NET, line.kind, booking.kind),
         ("energy_milliwh", COUNTERS, line.energy_milliwh, booking.energy_milliwh),
-        ("reputation", TOTALS, line.reputation, reputation),
         ("amount_pico", NET, line.amount_pico, booking.amount_pico),
         ("net_pico", NET, line.net_pico, booking.position.net_pico),
     ):
@@ -154,9 +159,11 @@ def recompute_statement(
     lines: Sequence[StatementLine],
     statement: Statement,
     funding_micro: int,
-    reputation: int,
+    lowest: Sequence[int],
 ) -> tuple[Ledger, list[Booking]]:
     """The ledger after a Statement; `readings` are the own readings after the ledger's, one per line, in order.
+
+    `lowest` is the least reputation (per mille) that is accepted for each line, as long as `lines`.
 
     Disagreement names the first thing that differs by one unit.
     """
@@ -165,8 +172,8 @@ def recompute_statement(
     if not lines or len(readings) < len(lines):
         raise Disagreement(SLOT, "lines", statement.slot, f"{len(lines)} lines for {len(readings)} readings")
     position, bookings, leaves = ledger.position, [], list(ledger.leaves_for(statement.slot))
-    for reading, line in zip(readings, lines, strict=False):
-        booking = recompute_line(agreement, position, reading, line, funding_micro, reputation)
+    for reading, (line, least) in zip(readings, zip(lines, lowest, strict=True), strict=False):
+        booking = recompute_line(agreement, position, reading, line, funding_micro, least)
         position = booking.position
         bookings.append(booking)
         leaves.extend(line_leaves(struct_hash(reading), line.totals, line.kind))

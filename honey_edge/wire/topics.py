@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 
 from honey_edge.model.errors import HiveError
+from honey_edge.wire.mask_messages import MaskAskMessage, MaskKeyMessage, MaskRevealMessage, MaskRosterMessage
 from honey_edge.wire.messages import (
+    CertificateMessage,
     CountersignMessage,
     CursorMessage,
     DeclareMessage,
@@ -41,13 +43,21 @@ READING = TopicKind("reading", ReadingMessage, False, True, 1, False)
 DECLARE = TopicKind("declare", DeclareMessage, False, True, 1, False)
 COUNTERSIGN = TopicKind("countersign", CountersignMessage, False, True, 1, False)
 WORKER_STATUS = TopicKind("status", StatusMessage, False, True, 1, True)
+MASK_KEY = TopicKind("maskkey", MaskKeyMessage, False, True, 1, False)
+MASK_OPEN = TopicKind("maskopen", MaskRevealMessage, False, True, 1, False)
 ROUND = TopicKind("round", RoundMessage, True, False, 1, False)
+MASK_ROSTER = TopicKind("maskroster", MaskRosterMessage, True, False, 1, False)
+MASK_ASK = TopicKind("maskask", MaskAskMessage, True, False, 1, False)
+CERTIFICATE = TopicKind("certificate", CertificateMessage, True, False, 1, True)
 SLOT = TopicKind("slot", SlotTotalsMessage, True, False, 1, True)
 STATEMENT = TopicKind("statement", StatementMessage, True, True, 1, True)
 CURSOR = TopicKind("cursor", CursorMessage, True, True, 1, True)
 QUEEN_STATUS = TopicKind("status", StatusMessage, True, False, 1, True)
 
-KINDS = (READING, DECLARE, COUNTERSIGN, WORKER_STATUS, ROUND, SLOT, STATEMENT, CURSOR, QUEEN_STATUS)
+KINDS = (
+    READING, DECLARE, COUNTERSIGN, WORKER_STATUS, MASK_KEY, MASK_OPEN,
+    ROUND, MASK_ROSTER, MASK_ASK, CERTIFICATE, SLOT, STATEMENT, CURSOR, QUEEN_STATUS,
+)  # fmt: skip
 _WORKER_KINDS = {kind.name: kind for kind in KINDS if not kind.from_queen}
 _QUEEN_KINDS = {(kind.name, kind.addressed): kind for kind in KINDS if kind.from_queen}
 _TOPIC = re.compile(r"hive/v1/(0|[1-9][0-9]{0,9})/(?:w/([0-9a-f]{40})/([a-z]+)|q/([a-z]+)(?:/([0-9a-f]{40}))?)")

@@ -4,8 +4,10 @@ The demo trusts nobody: counters are compared with what the simulated houses met
 with the books, all from files and processes a stranger could run.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
@@ -18,11 +20,15 @@ from honey_edge.model.slots import SLOT_S
 from honey_edge.model.units import NANOWH_PER_MILLIWH, PICO_PER_MICRO, micro_owed
 from honey_edge.wire.codec import decode
 from honey_edge.wire.messages import ReadingMessage
-from provisioning.demo.alone import alone_optimised_micro
+from provisioning.demo.alone import (
+    alone_energies_milliwh,
+    at_tariff_micro,
+    idle_energies_milliwh,
+)
 from provisioning.demo.grants import Answer
-from provisioning.demo.plan import HomePlan
 from provisioning.demo.report import HiveReport, HomeReport
 from provisioning.demo.run import HiveRun
+from provisioning.demo.uncoordinated import Uncoordinated, uncoordinated
 
 Document = dict[str, Any]
 
@@ -46,13 +52,16 @@ class CommandFailed(HiveError):
 async def conclude(run: HiveRun, progress: Callable[[str], None]) -> HiveReport:
     """Lives through the run, settles, verifies; CheckFailed when anything does not hold."""
     started = monotonic()
+    alone = asyncio.create_task(asyncio.to_thread(uncoordinated, run.plan))
     await run.live()
     progress("settling on the chain and writing the evidence")
     settlements = [await _settle(run, day) for day in run.plan.days]
     evidence = run.plan.folder / "evidence"
     await _command(run, "evidence", str(evidence), "--config", str(run.queen_config))
     verified = await _verify(run, evidence)
-    report = _report(run, evidence, verified, settlements, monotonic() - started)
+    status: Document = json.loads(await _command(run, "status", "--json", "--config", str(run.queen_config)))
+    wall_s = monotonic() - started
+    report = _report(run, evidence, verified, _Ended(settlements, status, await alone), wall_s)
     findings = [*_home_findings(run, evidence), *_hive_findings(run, report)]
     if findings:
         (run.plan.folder / "report.json").write_text(json.dumps(report.document(), indent=1) + "\n")
@@ -101,9 +110,22 @@ def _standalone_micro(readings: list[ReadingMessage], tariff: Tariff) -> int:
     return micro_owed(sum(tariff_cost_pico(energy, *tariff.prices(slot)) for slot, energy in slot_energies(readings)))
 
 
-def _report(run: HiveRun, evidence: Path, verified: Document, settlements: list[Document], wall_s: float) -> HiveReport:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What the report needs besides the evidence: settlements, `hive status`, the same days uncoordinated."""
+
+    settlements: list[Document]
+    status: Document
+    alone: Uncoordinated
+
+
+def _report(run: HiveRun, evidence: Path, verified: Document, ended: _Ended, wall_s: float) -> HiveReport:
     by_address = {home["worker"]: home for home in verified["homes"]}
-    homes = tuple(_home_report(run, evidence, home, by_address[home.address]) for home in run.plan.homes)
+    settlements = ended.settlements
+    homes = tuple(
+        _home_report(run, evidence, place, by_address[home.address], ended.alone)
+        for place, home in enumerate(run.plan.homes)
+    )
     transactions = [
         {"hash": one["hash"], "gas_used": one["gas_used"], "workers": one["workers"]}
         for settlement in settlements
@@ -115,6 +137,7 @@ def _report(run: HiveRun, evidence: Path, verified: Document, settlements: list[
         conservation_pico=verified["conservation_pico"],
         surplus_micro=verified["surplus_pico"] // PICO_PER_MICRO,
         rounds=verified["rounds"],
+        coordination={name: value for name, value in ended.status.items() if name.startswith("rounds")},
         settlement={
             "transactions": transactions,
             "onchain_matches": bool(transactions) and not verified["unsettled"] and _chain_agrees(settlements, homes),
@@ -130,10 +153,14 @@ def _chain_agrees(settlements: list[Document], homes: tuple[HomeReport, ...]) ->
     return all(accounts[home.address]["net_micro"] == home.hive_micro for home in homes)
 
 
-def _home_report(run: HiveRun, evidence: Path, home: HomePlan, verified: Document) -> HomeReport:
+def _home_report(run: HiveRun, evidence: Path, place: int, verified: Document, alone: Uncoordinated) -> HomeReport:
+    plan, home = run.plan, run.plan.homes[place]
     answer = run.answers[f"worker {home.address}"]
+    charge: int | None = answer["soc_permille"]
+    stored = home.profile.battery.capacity_milliwh * (charge or 0) // 1000
     readings = readings_of(evidence, home.address)
-    plan = run.plan
+    own = alone_energies_milliwh(home, plan.tariff, plan.first_slot, plan.slots, charge)
+    idle = idle_energies_milliwh(home, plan.slots)
     return HomeReport(
         address=home.address,
         serial=home.serial,
@@ -141,9 +168,10 @@ def _home_report(run: HiveRun, evidence: Path, home: HomePlan, verified: Documen
         import_milliwh=verified["import_milliwh"],
         export_milliwh=verified["export_milliwh"],
         standalone_micro=_standalone_micro(readings, plan.tariff),
-        alone_optimised_micro=alone_optimised_micro(
-            home, plan.tariff, plan.first_slot, plan.slots, answer["soc_permille"]
-        ),
+        idle_micro=at_tariff_micro(idle, plan.tariff, plan.first_slot),
+        alone_optimised_micro=at_tariff_micro(own, plan.tariff, plan.first_slot),
+        uncoordinated_micro=alone.paid_micro[place],
+        uncoordinated_charge_micro=alone.worth_micro(home, place, stored, plan.tariff),
         hive_micro=verified["hive_micro"],
         readings_signed=answer["readings"],
         readings_verified=verified["readings"],

@@ -11,7 +11,12 @@ _MICRO = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class HomeReport:
-    """One home's day: energy through its meter, what it would have paid alone, what it pays."""
+    """One home's day: energy through its meter, what it would have paid, what it pays.
+
+    At its tariff for the same energy (`standalone`), with an idle battery (`idle`), alone with its own optimum
+    and perfect foresight (`alone_optimised`), and in the Hive with every home following its own optimum by the same
+    forecasts (`uncoordinated`; its battery's charge at the end beyond the real one's is worth `uncoordinated_charge`).
+    """
 
     address: str
     serial: str
@@ -19,7 +24,10 @@ class HomeReport:
     import_milliwh: int
     export_milliwh: int
     standalone_micro: int
+    idle_micro: int
     alone_optimised_micro: int
+    uncoordinated_micro: int
+    uncoordinated_charge_micro: int
     hive_micro: int
     readings_signed: int
     readings_verified: int
@@ -28,20 +36,32 @@ class HomeReport:
 
 @dataclass(frozen=True, slots=True)
 class HiveReport:
-    """The whole run; `conservation_pico` is what the books fail to add up by."""
+    """The whole run; `conservation_pico` is what the books fail to add up by, `coordination` as `hive status` says."""
 
     homes: tuple[HomeReport, ...]
     slots: int
     conservation_pico: int
     surplus_micro: int
     rounds: int
+    coordination: Mapping[str, Any]
     settlement: Mapping[str, Any]
     simulated_s: int
     wall_s: float
 
+    @property
+    def saved_coordinated_micro(self) -> int:
+        """What the homes save against idle batteries at their own tariff."""
+        return sum(home.idle_micro - home.hive_micro for home in self.homes)
+
+    @property
+    def saved_uncoordinated_micro(self) -> int:
+        """The same, had every battery followed its home's own optimum and the Hive only settled."""
+        return sum(home.idle_micro - home.uncoordinated_micro + home.uncoordinated_charge_micro for home in self.homes)
+
     def document(self) -> dict[str, Any]:
         """The content of report.json."""
-        return asdict(self)
+        saved = ("saved_coordinated_micro", "saved_uncoordinated_micro")
+        return asdict(self) | {name: getattr(self, name) for name in saved}
 
 
 def home_table(report: HiveReport, currency: str) -> list[str]:
@@ -80,6 +100,19 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
+def coordination_lines(report: HiveReport) -> list[str]:
+    """How the rounds ended, how good they provably were, and what coordination was worth."""
+    told = report.coordination
+    middle, worst = told["rounds_gap_ppm_median"], told["rounds_gap_ppm_worst"]
+    gap = "" if middle is None else f", at most {middle / 1e4:.3f} % of the gain missed (worst {worst / 1e4:.3f} %)"
+    return [
+        f"rounds {told['rounds']}, converged {told['rounds_converged']}, in the middle "
+        f"{told['rounds_iterations_median']} iterations; certified {told['rounds_certified']}{gap}",
+        f"saved against idle batteries {report.saved_coordinated_micro / _MICRO:.4f}; had each home in the Hive "
+        f"followed its own optimum, uncoordinated, {report.saved_uncoordinated_micro / _MICRO:.4f}",
+    ]
+
+
 def hive_lines(report: HiveReport) -> list[str]:
     """What the Hive did, one text line each."""
     signed = sum(home.readings_signed for home in report.homes)
@@ -90,6 +123,7 @@ def hive_lines(report: HiveReport) -> list[str]:
         f"statements signed by both {both}, price broadcasts {report.rounds}",
         f"surplus {report.surplus_micro / _MICRO:.4f}, books add up to {report.conservation_pico} pico-coins",
     ]
+    lines += coordination_lines(report)
     for transaction in report.settlement["transactions"]:
         gas = transaction["gas_used"] / max(1, transaction["workers"])
         lines.append(

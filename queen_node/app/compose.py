@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from drivers.clock import Clock
@@ -23,7 +24,9 @@ from queen_node.app.timetable import Connection, Timetable
 from queen_node.channels.keeper import ChannelRules, Channels
 from queen_node.closing.decide import Rules
 from queen_node.closing.runner import Closer
+from queen_node.coordinator.certify import certificate_message
 from queen_node.coordinator.conductor import Coordinator, RoundRules
+from queen_node.coordinator.masked_desk import MaskDesk, MaskRules
 from queen_node.ingest.checks import StepLimit
 from queen_node.ingest.receiver import Ingest, IngestRules
 from queen_node.settings import Loaded, QueenSettings, queen_signer
@@ -50,11 +53,26 @@ class Queen:
         self.ingest = Ingest(store, IngestRules(domain, step), self.refusals, now, self.downlink.receipts)
         self.channels = Channels(store, ChannelRules(hive, domain, signer), self.refusals, now)
         times = settings.times
+        grid = settings.grid
         rules = RoundRules(
-            hive, domain, loaded.tariff, 2 * terms.max_power_w, times.answer_within_s, times.most_iterations
+            hive,
+            domain,
+            loaded.tariff,
+            2 * terms.max_power_w,
+            times.answer_within_s,
+            times.most_iterations,
+            import_w=grid.import_w,
+            export_w=grid.export_w,
+            peak_micro_per_kw=grid.peak_micro_per_kw,
         )
-        self.coordinator = Coordinator(clock, store, rules, self.refusals, self.downlink.round, self.presence.online)
-        takers = Takers(self.ingest, self.channels, self.coordinator, self.presence, self.refusals)
+        down = self.downlink
+        masks = self._mask_desk() if settings.masks.on else None
+        if masks is not None:
+            rules = replace(rules, collector=masks.collector)
+        self.coordinator = Coordinator(
+            clock, store, rules, self.refusals, down.round, self.presence.online, down.certificate
+        )
+        takers = Takers(self.ingest, self.channels, self.coordinator, self.presence, self.refusals, masks)
         self.dispatcher = Dispatcher(hive, takers, settings.limits, now, self.downlink.statements)
         self.dispatcher.enrol([worker.address for worker in loaded.workers])
         self.meter = connection.GrantedMeter(store) if settings.meter.kind == "granted" else None
@@ -71,6 +89,14 @@ class Queen:
             self.connection,
             self.presence.online,
         )
+
+    def _mask_desk(self) -> MaskDesk:
+        settings, loaded = self._loaded.settings, self._loaded
+        rules = MaskRules(
+            settings.hive.hive, loaded.domain, settings.times.answer_within_s, settings.masks.largest_group
+        )
+        enrolled = [worker.address for worker in loaded.workers]
+        return MaskDesk(self._clock, rules, self.refusals, self.downlink.masks, lambda: enrolled)
 
     def _session(self, hive: int) -> BrokerSession:
         broker = self._loaded.settings.broker
@@ -95,9 +121,11 @@ class Queen:
         hive, now = self._loaded.settings.hive.hive, self._clock.now_unix_s()
         await self.downlink.receipts(self.ingest.newest)
         with self._store.begin() as tx:
-            last = books.last_closed(tx)
+            last, certified = books.last_closed(tx), books.last_certified(tx)
         if last is not None:
             await self.downlink.slot_totals(last.message)
+        if certified is not None:
+            await self.downlink.certificate(certificate_message(hive, certified))
         await self.downlink.statements(self.channels.issue_due())
         await self.downlink.statements(self.channels.newest())
         online = downlink.status(hive, online=True, version=VERSION, at_unix_s=int(now))

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from honey_edge.wire.topics import COUNTERSIGN, DECLARE, READING, WORKER_STATUS, TopicError, parse
+from honey_edge.wire.topics import COUNTERSIGN, DECLARE, MASK_KEY, MASK_OPEN, READING, WORKER_STATUS, TopicError, parse
 from queen_node.app.presence import Presence
 from queen_node.channels.keeper import Channels
 from queen_node.coordinator.conductor import Coordinator
+from queen_node.coordinator.masked_desk import MaskDesk
 from queen_node.ingest.limits import TokenBucket
 from queen_node.ingest.receiver import Ingest
 from queen_node.settings import LimitsSection
@@ -23,6 +24,7 @@ class Takers:
     coordinator: Coordinator
     presence: Presence
     refusals: Refusals
+    masks: MaskDesk | None = None
 
 
 class Dispatcher:
@@ -71,6 +73,10 @@ class Dispatcher:
             takers.ingest.offer(worker, payload)
         elif kind == DECLARE.name:
             takers.coordinator.receive(worker, payload)
+        elif kind == MASK_KEY.name and takers.masks is not None:
+            takers.masks.receive_key(worker, payload)
+        elif kind == MASK_OPEN.name and takers.masks is not None:
+            takers.masks.receive_reveal(worker, payload)
         elif kind == COUNTERSIGN.name:
             following = takers.channels.receive(worker, payload)
             if following is not None:

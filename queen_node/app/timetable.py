@@ -18,6 +18,8 @@ from queen_node.downlink import Downlink
 from queen_node.settings import TimesSection
 
 _LOG = logging.getLogger(__name__)
+_HEARD_WITHIN_S = 1.0
+"""After a restart the Workers' retained statuses have come by then."""
 
 
 class Connection:
@@ -102,13 +104,18 @@ class Timetable:
                 return
 
     async def coordinate(self) -> None:
-        """A round in every slot, for the 96 slots after it."""
+        """A round in every slot, for the 96 slots after it; one that a restart interrupted is begun anew at once."""
         times = self.times
         while True:
             now = self.clock.now_unix_s()
             start = slot_start_unix_s(slot_at(now))
-            if now >= start + times.coordinate_after_s:
-                start += SLOT_S
-            await self.clock.sleep_until(start + times.coordinate_after_s)
+            due = float(start + times.coordinate_after_s)
+            if now >= due:
+                due = now + _HEARD_WITHIN_S
+                late = due >= start + times.coordinate_until_s
+                if late or not self.coordinator.interrupted(slot_at(now) + 1):
+                    start += SLOT_S
+                    due = float(start + times.coordinate_after_s)
+            await self.clock.sleep_until(due)
             if self.session_connected.is_set():
                 await self.coordinator.coordinate(slot_at(start) + 1, start + times.coordinate_until_s)

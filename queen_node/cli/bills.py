@@ -9,6 +9,8 @@ from queen_node.cli import output
 from queen_node.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, opened
 from queen_node.cli.output import emit, print_pairs, print_table, reported
 
+_AS_TOLD = "reputation: taken as the Queen told it on {lines} lines, because the folder does not hold what was declared"
+
 
 def evidence(
     folder: Annotated[Path, typer.Argument(help="Where to write; created.")], config: ConfigOption = DEFAULT_CONFIG
@@ -46,5 +48,7 @@ def verify(
             homes = document["homes"]
             if homes:
                 print_table(tuple(homes[0]), [tuple(home.values()) for home in homes])
+            if document["reputation_as_told"]:
+                output.say(_AS_TOLD.format(lines=document["reputation_as_told"]))
 
         emit(document, as_json, show)

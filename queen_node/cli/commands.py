@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from queen_node.cli import bills, chain, channel, codes, hives, market, meter, period, pool, queen, vote
+from queen_node.cli import bills, chain, channel, codes, hives, limit, market, meter, period, pool, queen, vote
 
 app = typer.Typer(
     help="The operator's command of a Hive.",
@@ -24,6 +24,7 @@ _NOUNS = {
     "period": period.periods,
     "channel": channel.channels,
     "market": market.market,
+    "limit": limit.limits,
     "chain": chain.chains,
     "meter": meter.meters,
     "pool": pool.pools,

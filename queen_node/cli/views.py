@@ -1,5 +1,6 @@
 """What the reading commands tell: plain documents from the store, without a screen."""
 
+from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from honey_edge.wire.structs import SlotTotals
 from queen_node.cli.output import NotFound, slot_end_utc
 from queen_node.settings import Loaded
 from queen_node.store import accounts, books, readings
-from queen_node.store.records import LineRow, WorkerRow
+from queen_node.store.records import LineRow, RoundRow, WorkerRow
 
 Document = dict[str, Any]
 KINDS = ("pooled", "alone", "arrears")
@@ -38,9 +39,38 @@ def status(tx: Connection, loaded: Loaded) -> Document:
         "unanswered": books.unanswered_counted(tx),
         "broadcasts": books.broadcasts_counted(tx),
         "last_round": None if last_round is None else last_round.ended,
+        **(_round(last_round) if last_round else {}),
+        **_rounds(books.all_rounds(tx)),
         "pool_micro": cover.pool_micro,
         "pending_micro": cover.pending_micro,
         "block": cover.block,
+    }
+
+
+def _rounds(rows: list[RoundRow]) -> Document:
+    """All rounds at a glance: how they ended and what their certificates say (gaps in millionths of the gain)."""
+    moving = [row for row in rows if row.flexible]
+    gaps = sorted(row.gap_ppm for row in moving if row.gap_ppm is not None)
+    return {
+        "rounds": len(rows),
+        "rounds_converged": sum(row.ended == "converged" for row in moving),
+        "rounds_iterations_median": round(median([row.iterations for row in moving])) if moving else 0,
+        "rounds_certified": len(gaps),
+        "rounds_gap_ppm_median": round(median(gaps)) if gaps else None,
+        "rounds_gap_ppm_worst": gaps[-1] if gaps else None,
+    }
+
+
+def _round(row: RoundRow) -> Document:
+    """How a coordination ended, and its certificate; money in 10^-9 coin over the horizon of a day."""
+    return {
+        "round": row.number,
+        "round_first_slot": row.first_slot,
+        "round_iterations": row.iterations,
+        "round_homes": row.homes,
+        "round_upper_e9_coin": row.upper_e9_coin,
+        "round_lower_e9_coin": row.lower_e9_coin,
+        "round_gap_ppm": row.gap_ppm,
     }
 
 
@@ -113,11 +143,13 @@ def slot_show(tx: Connection, slot: int | None) -> Document:
     if closed is None:
         raise NotFound(f"slot {'' if slot is None else slot} is not closed".replace("  ", " "), next_step="hive status")
     totals, money = closed.totals, closed.money
+    agreed = books.last_round(tx, totals.slot)
     names = [name for name in SlotTotals.__slots__ if name not in ("readings", "terms")]
     return {
         **{name: getattr(totals, name) for name in names},
         "end": slot_end_utc(totals.slot),
         "metered_pcc": closed.metered_pcc,
         **{f"{name}_pico": getattr(money, name) for name in type(money).__slots__},
+        **({"round_ended": agreed.ended, **_round(agreed)} if agreed else {}),
         "lines": [{"worker": line.worker, **_line(line)} for line in books.lines_closed_at(tx, totals.slot)],
     }

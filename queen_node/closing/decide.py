@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from honey_edge.billing.account import (
+    ALONE,
     Booking,
     Counters,
     Position,
@@ -35,7 +36,8 @@ class AccountInput:
     """An OPEN account at a closing.
 
     `account` is None before its baseline is known; `readings` are the accepted ones after the position (or all,
-    before the baseline), up to the closing slot, in order.
+    before the baseline), up to the closing slot, in order. `reputation` (per mille) scales the discount of a pooled
+    reading; one that is settled alone has none.
     """
 
     worker: str
@@ -222,7 +224,7 @@ def _line(source: AccountInput, booking: Booking, closed_slot: int, path: tuple[
         closed_slot=closed_slot,
         kind=booking.kind,
         energy_milliwh=booking.energy_milliwh,
-        reputation=source.reputation,
+        reputation=FULL_REPUTATION if booking.kind == ALONE else source.reputation,
         amount_pico=booking.amount_pico,
         net_pico=position.net_pico,
         imported=position.imported,

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from honey_edge.billing.clearing import announced_price
+from honey_edge.billing.clearing import FULL_REPUTATION, announced_price
 from honey_edge.wire.codec import encode
 from honey_edge.wire.messages import SlotTotalsMessage
 from honey_edge.wire.signing import Signer
 from honey_edge.wire.typed_data import Domain, digest
 from queen_node.closing.decide import AccountInput, ClosingInput, Rules, close_slot
+from queen_node.closing.trust import factors, observe_closed
 from queen_node.store import Store, accounts, books, readings
 from queen_node.store.records import ClosedSlot
 
@@ -50,6 +51,7 @@ class Closer:
             closed = ClosedSlot(result.totals, signature, message, metered, result.money)
             books.add_closed_slot(tx, closed)
             books.add_lines(tx, result.lines)
+            observe_closed(tx, slot, result.lines)
             accounts.put_positions(tx, result.positions)
         return closed
 
@@ -69,7 +71,7 @@ class Closer:
 
     def _accounts(self, tx: Connection, slot: int) -> list[AccountInput]:
         """OPEN accounts with what waits for them; nothing before the first closed slot can be booked."""
-        known = accounts.all_positions(tx)
+        known, trusted = accounts.all_positions(tx), factors(tx, slot)
         begin = (books.first_closed_slot(tx) or slot) - 1
         inputs = []
         for row in accounts.all_workers(tx):
@@ -78,5 +80,6 @@ class Closer:
                 opening = max(row.opening_slot, begin)
                 first = opening if account is None else account.position.slot + 1
                 stored = tuple(readings.readings_of(tx, row.worker, first, slot))
-                inputs.append(AccountInput(row.worker, opening, row.funding_micro, account, stored))
+                factor = trusted.get(row.worker, FULL_REPUTATION)
+                inputs.append(AccountInput(row.worker, opening, row.funding_micro, account, stored, factor))
         return inputs

@@ -9,6 +9,12 @@ class NotFound(HiveError, LookupError):
     code = "E-NOT-FOUND"
 
 
+class NoGridLimit(NotFound):
+    """No limit of the grid operator is in force."""
+
+    code = "E-GRID-LIMIT"
+
+
 class NotConfirmed(HiveError):
     """A command that changes money was not confirmed."""
 

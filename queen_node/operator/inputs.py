@@ -36,8 +36,11 @@ def checksum(plain: str) -> str:
     return "0x" + "".join(c.upper() if int(h, 16) > 7 else c for c, h in zip(lower, hashed, strict=False))
 
 
-def decimal_units(text: str, decimals: int, name: str) -> int:
-    """`12.5` as a whole number of the smallest unit; more digits than the unit has are refused, never rounded."""
+def decimal_units(text: str, decimals: int, name: str, *, zero: bool = False) -> int:
+    """`12.5` as a whole number of the smallest unit; more digits than the unit has are refused, never rounded.
+
+    Zero is refused unless `zero` allows it.
+    """
     whole, _, part = text.strip().partition(".")
     if not whole.isascii() or not whole.isdecimal() or not (part == "" or (part.isascii() and part.isdecimal())):
         raise InputError(f"{name}: {text[:40]!r} is no amount such as 12.50")
@@ -46,7 +49,7 @@ def decimal_units(text: str, decimals: int, name: str) -> int:
     if len(whole) > _WHOLE_DIGITS:
         raise InputError(f"{name}: {text[:40]} is more than any coin has")
     units: int = int(whole) * 10**decimals + int((part or "0").ljust(decimals, "0"))
-    if units == 0:
+    if units == 0 and not zero:
         raise InputError(f"{name}: must be more than zero")
     return units
 

@@ -205,6 +205,13 @@ def last_round(tx: Connection, first_slot: int | None = None) -> RoundRow | None
     return None if row is None else _round(row)
 
 
+def last_certified(tx: Connection) -> RoundRow | None:
+    """The newest round with a certificate."""
+    query = select(rounds).where(rounds.c.upper_e9_coin.is_not(None)).order_by(rounds.c.number.desc()).limit(1)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _round(row)
+
+
 def all_rounds(tx: Connection) -> list[RoundRow]:
     """All rounds that broadcast a price, in order."""
     query = select(rounds).where(rounds.c.broadcasts > 0).order_by(rounds.c.number)
@@ -216,8 +223,11 @@ def broadcasts_counted(tx: Connection) -> int:
     return int(tx.execute(select(func.coalesce(func.sum(rounds.c.broadcasts), 0))).scalar_one())
 
 
-def add_declaration(tx: Connection, message: DeclareMessage) -> None:
-    """Stores what a Worker promised at the end of a round; the first one stays."""
+def add_declaration(tx: Connection, message: DeclareMessage, power_w: int | None) -> None:
+    """Stores what a Worker promised at the end of a round; the first one stays.
+
+    `power_w` is what it declared for the round's first slot, None where that is hidden or does not count.
+    """
     c = declarations.c
     known = select(c.round).where(c.worker == message.worker, c.round == message.round)
     if tx.execute(known).one_or_none() is None:
@@ -228,5 +238,6 @@ def add_declaration(tx: Connection, message: DeclareMessage) -> None:
                 first_slot=message.first_slot,
                 profile=bytes.fromhex(message.profile),
                 signature=bytes.fromhex(message.signature),
+                power_w=power_w,
             )
         )

@@ -1,15 +1,18 @@
 """Older schemas of the Queen's database brought to the present one, in one transaction, with all their rows.
 
 Version 1 knew only settlements: a row per (hive, slot, batch) with the packed leaves. Version 2 has a row per
-transaction of any kind (chain-design section 10), with its call data, all signed forms and its history.
+transaction of any kind (chain-design section 10), with its call data, all signed forms and its history. Version 3
+keeps scale and certificate of a coordination round, the power that was declared, reputations and the grid operator's
+limits.
 """
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, insert, inspect, text, update
+from sqlalchemy.schema import CreateColumn
 
 from honey_edge.wire.keccak import keccak
-from queen_node.store.schema import intent_hashes, intent_history, intents, metadata, schema
+from queen_node.store.schema import declarations, intent_hashes, intent_history, intents, metadata, rounds, schema
 
 _SETTLE = keccak(b"settle(uint32,uint32,bytes)")[:4]
 _WORD = 32
@@ -20,9 +23,25 @@ def migrated(tx: Connection, version: int) -> int:
     """Brings the database from `version` as far as this program can; the version it has then."""
     if version == 1:
         _from_1(tx)
-        tx.execute(update(schema).values(version=2))
-        return 2
+        version = 2
+    if version == 2:
+        _from_2(tx)
+        version = 3
+        tx.execute(update(schema).values(version=version))
     return version
+
+
+def _from_2(tx: Connection) -> None:
+    """Adds certificates, declared powers, reputations and grid limits; rounds and Declarations of before have none."""
+    for table in (rounds, declarations):
+        known = {column["name"] for column in inspect(tx).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                form = CreateColumn(column).compile(dialect=tx.dialect)
+                tx.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {form}")
+    for index in declarations.indexes:
+        index.create(tx, checkfirst=True)
+    metadata.create_all(tx)
 
 
 def _from_1(tx: Connection) -> None:

@@ -128,7 +128,12 @@ class BothSigned:
 
 @dataclass(frozen=True, slots=True)
 class RoundRow:
-    """One coordination: how many prices were broadcast, how it ended, the last prices (10^-7 coin per kWh)."""
+    """One coordination: how many prices were broadcast, how it ended, the last prices (10^-7 coin per kWh).
+
+    `sigma` is the scale it ran with. The certificate (market-design section 6) is about `homes` homes: cost of the
+    plans and what no plans can cost less than, in 10^-9 coin, and their distance in millionths of what the Hive
+    saves; None where it is not known.
+    """
 
     number: int
     first_slot: int
@@ -138,6 +143,11 @@ class RoundRow:
     ended: str
     mismatch_kw: float
     prices_e7: tuple[int, ...]
+    sigma: int = 0
+    homes: int = 0
+    upper_e9_coin: int | None = None
+    lower_e9_coin: int | None = None
+    gap_ppm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -150,6 +150,11 @@ rounds = Table(
     Column("ended", String(24), nullable=False),
     Column("mismatch_kw", Float, nullable=False),
     Column("prices_e7", Text, nullable=False),
+    Column("sigma", BigInteger, nullable=False, server_default="0"),
+    Column("homes", Integer, nullable=False, server_default="0"),
+    Column("upper_e9_coin", BigInteger, nullable=True),
+    Column("lower_e9_coin", BigInteger, nullable=True),
+    Column("gap_ppm", BigInteger, nullable=True),
 )
 
 declarations = Table(
@@ -160,6 +165,34 @@ declarations = Table(
     Column("first_slot", BigInteger, nullable=False),
     Column("profile", LargeBinary(32), nullable=False),
     Column("signature", LargeBinary(64), nullable=False),
+    Column("power_w", BigInteger, nullable=True),
+    Index("declarations_of_slot", "first_slot"),
+)
+
+reputations = Table(
+    "reputations",
+    metadata,
+    Column("worker", String(40), primary_key=True),
+    Column("error_mean", BigInteger, nullable=False),
+    Column("reference_mean", BigInteger, nullable=False),
+    Column("size_mean", BigInteger, nullable=False),
+    Column("first_day", BigInteger, nullable=False),
+    Column("day", BigInteger, nullable=False),
+    Column("rho", Integer, nullable=False),
+    Column("slot", BigInteger, nullable=False),
+)
+
+grid_limits = Table(
+    "grid_limits",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("import_w", BigInteger, nullable=True),
+    Column("export_w", BigInteger, nullable=True),
+    Column("until_unix_s", BigInteger, nullable=False),
+    Column("failsafe_import_w", BigInteger, nullable=True),
+    Column("failsafe_export_w", BigInteger, nullable=True),
+    Column("set_unix_s", BigInteger, nullable=False),
+    Column("cleared_unix_s", BigInteger, nullable=True),
 )
 
 meter = Table(

@@ -192,6 +192,14 @@ def test_todays_money_is_an_estimate_made_of_signed_numbers(states: ModuleType, 
     assert "Credit left: CHF 27.53." in [plain(note) for note in page.today.notes]
 
 
+def test_a_reduced_discount_is_told_with_its_share(states: ModuleType, see: See) -> None:
+    usual = states.usual()
+    page = see(replace(usual, account=replace(usual.account, reputation_permille=873)))
+    told = ("ok", "The home's plans were off, so it gets 87.3 % of its discount today; recomputed here")
+    assert told in trust(page)
+    assert told not in trust(see(usual))
+
+
 def test_trust_block_counts(states: ModuleType, see: See) -> None:
     assert trust(see(states.usual())) == [
         ("ok", "Your meter signed every quarter-hour (96 of 96 in the last 24 hours)"),

@@ -32,7 +32,10 @@ HOME_TYPES = {
     "import_milliwh": int,
     "export_milliwh": int,
     "standalone_micro": int,
+    "idle_micro": int,
     "alone_optimised_micro": int,
+    "uncoordinated_micro": int,
+    "uncoordinated_charge_micro": int,
     "hive_micro": int,
     "readings_signed": int,
     "readings_verified": int,
@@ -44,9 +47,12 @@ HIVE_TYPES = {
     "conservation_pico": int,
     "surplus_micro": int,
     "rounds": int,
+    "coordination": dict,
     "settlement": dict,
     "simulated_s": int,
     "wall_s": float,
+    "saved_coordinated_micro": int,
+    "saved_uncoordinated_micro": int,
 }
 
 

@@ -1,288 +1,231 @@
-"""The agent: answers the Queen's rounds, keeps the plan, gives the battery its power at each slot's start.
+"""The agent: keeps the plan and gives the assets their powers at each slot's start; answers the Queen's rounds.
 
 Order of what is followed: the plan agreed with the Queen; for one slot without her the rest of it; then the home's
-own optimum; and where no plan can be made, self-consumption (architecture section 7, market-design 4.3).
+own optimum; where that is refused or cannot be made, the last good plan; and else the safe rule, self-consumption
+and comfort (architecture section 7, market-design 4.3). Nothing is told to an asset before it was simulated once more
+against the home as it is now (`homes.allowed`).
 """
 
-import asyncio
 import importlib
 import logging
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
 
-from honey_edge.billing.tariff import Tariff
 from honey_edge.model.errors import HiveError
-from honey_edge.model.ids import address_text
-from honey_edge.model.slots import SLOT_S
-from honey_edge.wire.keccak import keccak
 from honey_edge.wire.messages import HORIZON_SLOTS, DeclareMessage, RoundMessage
-from honey_edge.wire.signing import Signer
-from honey_edge.wire.typed_data import Domain, digest
+from worker_node.agent.assets import Actuators, AssetState, HomeAssets, SetPoints
 from worker_node.agent.battery import BatteryModel
-from worker_node.agent.forecast import expected_base_kw
-from worker_node.journal import HISTORY_SLOTS, Journal, JournalThread, StoredPlan
+from worker_node.agent.rounds import Household, Rounds
+from worker_node.agent.tools import (
+    ALONE,
+    HIVE,
+    LAST_GOOD,
+    NO_BATTERY,
+    PLAN_REFUSED,
+    SAFE_RULE,
+    AgentTools,
+    Desk,
+    RoundError,
+    points_of,
+    whole_watts,
+)
+from worker_node.journal import StoredPlan
 
-if TYPE_CHECKING:
-    from worker_node.agent.solver import Round
-
-T = TypeVar("T")
+__all__ = ["ALONE", "HIVE", "NO_BATTERY", "SAFE_RULE", "Agent", "AgentTools", "AgentView", "RoundError"]
 
 _LOG = logging.getLogger(__name__)
-
-HIVE, ALONE, SAFE_RULE, NO_BATTERY = "hive", "alone", "safe rule", "none"
-_SALT_PREFIX = b"Hive declaration salt"
-
-
-class RoundError(HiveError, ValueError):
-    """A round's message does not fit this Worker's present slot or what it answered before."""
-
-    code = "E-ROUND"
 
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """What the agent follows now; `set_point_w` is what the battery was told last (W, charging positive)."""
+    """What the agent follows now; `set_point_w` is what the battery was told last (W, charging positive).
+
+    `points` is what all assets were told; `flags` names what is not as it should be: a plan that was refused, the
+    last good one followed instead, set-points cut to what the assets can do, and what the plan had to relax.
+    """
 
     source: str
     plan: StoredPlan | None
     set_point_w: int | None
-
-
-@dataclass(slots=True)
-class _Open:
-    """The round that is running."""
-
-    message: RoundMessage
-    base_kw: list[float]
-    solver: "Round | None"
-    power_w: tuple[int, ...]
-    cost_e9_coin: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AgentTools:
-    """What the agent works with; `set_power_w` gives the battery its power and may raise DriverError."""
-
-    signer: Signer
-    domain: Domain
-    tariff: Tariff
-    journal: JournalThread
-    set_power_w: Callable[[int], Awaitable[None]]
+    points: SetPoints | None = None
+    flags: tuple[str, ...] = ()
 
 
 class Agent:
-    """Plans for one home; `battery` is None for a home that can only forecast."""
+    """Plans for one home; `assets` without anything to move (or None) is a home that can only forecast."""
 
-    def __init__(self, tools: AgentTools, battery: BatteryModel | None) -> None:
+    def __init__(self, tools: AgentTools, assets: HomeAssets | BatteryModel | None) -> None:
         self._tools = tools
-        self._battery = battery
+        self._assets = HomeAssets(assets) if isinstance(assets, BatteryModel) else assets or HomeAssets()
+        self._desk = Desk(tools.journal)
+        self._actuators = Actuators(tools.set_power_w, tools.others)
         self._slot = -1
-        self._stored_milliwh = 0
-        self._round: _Open | None = None
+        self._state = self._first_state()
         self._plan: StoredPlan | None = None
-        self._source = NO_BATTERY if battery is None else SAFE_RULE
-        self._set_point_w: int | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="solver")
+        self._good: StoredPlan | None = None
+        self._source = SAFE_RULE if self._assets.movable else NO_BATTERY
+        self._flags: tuple[str, ...] = ()
+        self._refusals: tuple[str, ...] = ()
+        household = Household(lambda: self._plan, lambda: self._slot, self._at_end, self._keep, self._refused)
+        self._rounds = Rounds(tools, self._desk, self._assets, household)
 
-    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Runs something long in the solver's thread; one thread, so that its memory is there once."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+    def _first_state(self) -> AssetState:
+        """What is assumed of assets that nothing measures, before their first slot."""
+        thermal = self._assets.thermal
+        return AssetState(heat_milliwh=thermal.end_min_milliwh if thermal else 0)
 
     async def load(self) -> None:
-        """Takes up the plan in the journal."""
-        self._plan = await self._tools.journal.call(lambda journal: journal.last_plan())
+        """Takes up the plans in the journal."""
+        plans = await self._tools.journal.call(lambda journal: journal.plans(2))
+        self._plan = plans[0] if plans else None
+        self._good = plans[1] if len(plans) > 1 else None
 
     def view(self) -> AgentView:
         """What is followed now."""
-        return AgentView(self._source, self._plan, self._set_point_w)
+        told = self._actuators.told
+        battery_w = told.battery_w if told and self._assets.battery else None
+        relaxed = self._plan.repairs if self._plan and self._source == self._plan.source else ()
+        flags = tuple(dict.fromkeys((*self._refusals, *self._flags, *relaxed)))
+        return AgentView(self._source, self._plan, battery_w, told, flags)
+
+    async def answer(self, message: RoundMessage) -> DeclareMessage | None:
+        """The answer to a broadcast, None where there is nothing to say; RoundError, MarketError to refuse it."""
+        return await self._rounds.answer(message)
 
     # -- carrying out
 
     async def start_slot(self, slot: int, stored_milliwh: int | None) -> None:
-        """A slot begins, or the daemon within it: gives the battery its power. Raises DriverError."""
-        state = await self._tools.journal.call(lambda journal: journal.slot_state(slot - 1))
-        self._slot = slot
-        if self._battery is None:
+        """A slot begins, or the daemon within it: gives the assets their powers. Raises DriverError."""
+        await self._look(slot, stored_milliwh)
+        if not self._assets.movable:
             return
-        if state is not None:
-            self._stored_milliwh = state.stored_milliwh
-        elif stored_milliwh is not None:
-            self._stored_milliwh = stored_milliwh
-        power = self._agreed_power_w(slot)
-        if power is None:
-            power = await self._own_power_w(slot, self._battery)
-        if power is None:
-            self._source = SAFE_RULE
-            _LOG.info("plan_none slot=%d rule=self-consumption", slot)
+        wanted = self._agreed(slot) or await self._own(slot)
+        if wanted is not None and await self._carry_out(wanted, slot, ()):
             return
-        await self._set(self._battery.clip_w(power))
+        good = self._good
+        if good is not None and good is not wanted and 0 <= slot - good.first_slot < len(good.net_w):
+            _LOG.warning("plan_last_good slot=%d first_slot=%d source=%s", slot, good.first_slot, good.source)
+            if await self._carry_out(good, slot, (LAST_GOOD,)):
+                return
+        await self._safely(slot)
 
-    def _agreed_power_w(self, slot: int) -> int | None:
+    async def _look(self, slot: int, stored_milliwh: int | None) -> None:
+        """What the assets are like at the start of the slot: measured where something measures it."""
+        kept = await self._tools.journal.call(lambda journal: journal.slot_state(slot - 1))
+        told = self._actuators.told
+        state = self._state
+        if told is not None and slot > self._slot >= 0:
+            state = self._assets.after(state, told, slot - 1)
+        if kept is not None:
+            state = replace(state, stored_milliwh=kept.stored_milliwh)
+        elif stored_milliwh is not None:
+            state = replace(state, stored_milliwh=stored_milliwh)
+        self._state, self._slot = self._seen(state), slot
+
+    def _seen(self, state: AssetState) -> AssetState:
+        """The state with what the other assets' drivers measure."""
+        look = self._tools.others.look()
+        heat, charged = look.heat_milliwh, look.car_charged_milliwh
+        return replace(
+            state,
+            heat_milliwh=state.heat_milliwh if heat is None else heat,
+            car_charged_milliwh=state.car_charged_milliwh if charged is None else charged,
+            car_present=look.car_present,
+        )
+
+    def _agreed(self, slot: int) -> StoredPlan | None:
         """The plan agreed with the Queen, for its first slot and one more without her."""
         plan = self._plan
-        if plan is None or plan.source != HIVE or not 0 <= slot - plan.first_slot <= 1 < len(plan.battery_w):
+        if plan is None or plan.source != HIVE or not 0 <= slot - plan.first_slot <= 1 < len(plan.net_w):
             return None
-        self._source = HIVE
-        return plan.battery_w[slot - plan.first_slot]
+        return plan
 
-    async def _own_power_w(self, slot: int, battery: BatteryModel) -> int | None:
+    async def _own(self, slot: int) -> StoredPlan | None:
         """The home's own optimum from this slot on; None where none can be made."""
         plan = self._plan
-        if plan is None or plan.source != ALONE or plan.first_slot != slot:
-            plan = await self._plan_alone(slot, battery)
-        if plan is None:
-            return None
-        self._source = ALONE
-        return plan.battery_w[0]
-
-    async def _plan_alone(self, slot: int, battery: BatteryModel) -> StoredPlan | None:
-        base_kw = await self._forecast(slot, HORIZON_SLOTS)
+        if plan is not None and plan.source == ALONE and plan.first_slot == slot:
+            return plan
+        base_kw = await self._desk.forecast(slot, HORIZON_SLOTS)
         if base_kw is None:
             return None
         prices = [self._tools.tariff.prices(one) for one in range(slot, slot + HORIZON_SLOTS)]
-        stored = self._stored_milliwh
+        assets, state = self._assets, self._state
 
         def solve() -> StoredPlan:
+            homes = importlib.import_module("worker_node.agent.homes")
             solver = importlib.import_module("worker_node.agent.solver")
-            home = solver.home_of(battery, base_kw, stored)
-            profile = solver.plan_alone(home, [b for b, _ in prices], [s for _, s in prices])
-            return StoredPlan(slot, ALONE, 0, profile.net_w, profile.battery_w, _watts(base_kw), ())
+            home = homes.home_of(assets, base_kw, state, slot)
+            own = solver.plan_alone(home, [b for b, _ in prices], [s for _, s in prices])
+            others = (own.heat_w, own.car_w, own.shed_w, own.curtail_w, own.repairs)
+            return StoredPlan(slot, ALONE, 0, own.net_w, own.battery_w, whole_watts(base_kw), (), b"", *others)
 
         try:
-            plan = await self._in_thread(solve)
+            plan = await self._desk.in_thread(solve)
         except (HiveError, ArithmeticError) as error:
-            _LOG.warning("plan_failed slot=%d reason=%r", slot, str(error))
+            self._refused(error)
             return None
         await self._keep(plan)
         return plan
 
+    async def _carry_out(self, plan: StoredPlan, slot: int, flags: tuple[str, ...]) -> bool:
+        """Tells the assets the plan's set-points, cut to what they can do; False when physics refuses them."""
+        at = slot - plan.first_slot
+        base_kw = plan.base_w[at] / 1000 if at < len(plan.base_w) else 0.0
+        wanted, state, assets = points_of(plan, slot), self._state, self._assets
+
+        def check() -> tuple[SetPoints, tuple[str, ...]]:
+            homes = importlib.import_module("worker_node.agent.homes")
+            allowed: tuple[SetPoints, tuple[str, ...]] = homes.allowed(assets, wanted, base_kw, state, slot)
+            return allowed
+
+        try:
+            points, cut = await self._desk.in_thread(check)
+        except (HiveError, ArithmeticError) as error:
+            self._refused(error)
+            return False
+        if cut:
+            _LOG.info("set_point_clipped slot=%d wanted=%s allowed=%s", slot, wanted, points)
+        self._source, self._flags = plan.source, (*flags, *cut)
+        if not flags:
+            self._good = plan
+        await self._actuators.act(points, battery=assets.battery is not None)
+        return True
+
+    async def _safely(self, slot: int) -> None:
+        """No plan: the safe rule. The battery follows it sample by sample."""
+        self._source, self._flags = SAFE_RULE, ()
+        _LOG.info("plan_none slot=%d rule=self-consumption", slot)
+        if self._assets.beside_battery:
+            told = self._actuators.told
+            points = self._assets.safe_points(self._state, slot, told.battery_w if told else 0)
+            await self._actuators.act(points, battery=False)
+
     async def follow(self, net_w: float, battery_w: float, stored_milliwh: int) -> None:
         """After a sample, while no plan is followed: the safe rule. Raises DriverError."""
-        if self._source == SAFE_RULE and self._battery is not None:
-            await self._set(self._battery.safe_power_w(net_w - battery_w, stored_milliwh))
+        battery = self._assets.battery
+        if self._source == SAFE_RULE and battery is not None:
+            power = battery.safe_power_w(net_w - battery_w, stored_milliwh)
+            await self._actuators.act(replace(self._actuators.told or SetPoints(), battery_w=power), battery=True)
 
-    async def _set(self, power_w: int) -> None:
-        if power_w != self._set_point_w:
-            await self._tools.set_power_w(power_w)
-            self._set_point_w = power_w
+    # -- what rounds need
+
+    async def _at_end(self) -> AssetState:
+        """The assets when the running slot ends; the same whenever within the slot it is asked."""
+        points = self._actuators.told or SetPoints()
+        battery = self._assets.battery
+        if self._source == SAFE_RULE and battery is not None:
+            expected = await self._desk.forecast(self._slot, 1)
+            safe_w = battery.safe_power_w(expected[0] * 1000 if expected else 0.0, self._state.stored_milliwh)
+            points = replace(points, battery_w=safe_w)
+        return replace(
+            self._assets.after(self._state, points, self._slot), car_present=self._seen(self._state).car_present
+        )
 
     async def _keep(self, plan: StoredPlan) -> None:
         await self._tools.journal.call(lambda journal: journal.put_plan(plan))
-        self._plan = plan
+        self._plan, self._refusals = plan, ()
 
-    async def _forecast(self, first_slot: int, count: int) -> list[float] | None:
-        """Load less sun (kW) per slot, None without any history."""
-
-        def work(journal: Journal) -> dict[int, int]:
-            return journal.history(first_slot - HISTORY_SLOTS)
-
-        history = await self._tools.journal.call(work)
-        return await self._in_thread(expected_base_kw, history, first_slot, count) if history else None
-
-    # -- rounds
-
-    async def answer(self, message: RoundMessage) -> DeclareMessage | None:
-        """The answer to a broadcast, None where there is nothing to say; RoundError, MarketError to refuse it."""
-        if message.iteration == 0 and not message.final:
-            return await self._open(message)
-        running = self._round
-        if running is None or running.message.round != message.round:
-            return None
-        if message.first_slot != running.message.first_slot:
-            raise RoundError(f"round {message.round} changed its first slot to {message.first_slot}")
-        if message.final:
-            return await self._adopt(running, message)
-        if running.solver is None:
-            return None
-        running.power_w, running.cost_e9_coin = await self._in_thread(running.solver.answer, message.price_e7_per_kwh)
-        return self._declare(running, message)
-
-    async def _open(self, message: RoundMessage) -> DeclareMessage:
-        if message.first_slot != self._slot + 1:
-            raise RoundError(f"a round from slot {message.first_slot} came while slot {self._slot} runs")
-        count = len(message.price_e7_per_kwh)
-        base_kw = await self._forecast(message.first_slot, count) or [0.0] * count
-        if self._battery is None:
-            self._round = _Open(message, base_kw, None, _watts(base_kw))
-        else:
-            stored = await self._stored_at_end(self._battery)
-            self._round = await self._in_thread(self._opened, message, base_kw, self._battery, stored)
-        return self._declare(self._round, message)
-
-    def _opened(self, message: RoundMessage, base_kw: list[float], battery: BatteryModel, stored: int) -> _Open:
-        module = importlib.import_module("worker_node.agent.solver")
-        solver: Round = module.Round(module.home_of(battery, base_kw, stored), message.sigma_kw2_per_coin)
-        plan, before = self._plan, None
-        if plan is not None and plan.first_slot == message.first_slot - 1 and len(plan.net_w) == len(base_kw):
-            before = plan.net_w
-        power_w = solver.open(message.price_e7_per_kwh, before, plan.base_w if plan else ())
-        return _Open(message, base_kw, solver, power_w)
-
-    async def _stored_at_end(self, battery: BatteryModel) -> int:
-        """What will be stored (mWh) when the running slot ends; the same whenever within the slot it is asked."""
-        power = self._set_point_w or 0
-        if self._source == SAFE_RULE:
-            expected = await self._forecast(self._slot, 1)
-            power = battery.safe_power_w(expected[0] * 1000 if expected else 0.0, self._stored_milliwh)
-        return battery.after(self._stored_milliwh, power, SLOT_S)
-
-    async def _adopt(self, running: _Open, message: RoundMessage) -> DeclareMessage:
-        salt = self._salt(message)
-        if running.solver is not None:
-            profile = await self._in_thread(running.solver.adopted)
-            if profile is not None:
-                await self._keep(
-                    StoredPlan(
-                        message.first_slot,
-                        HIVE,
-                        message.round,
-                        profile.net_w,
-                        profile.battery_w,
-                        _watts(running.base_kw),
-                        message.price_e7_per_kwh,
-                        salt,
-                    )
-                )
-        self._round = None
-        _LOG.info("plan_adopted round=%d first_slot=%d", message.round, message.first_slot)
-        declared = self._declare(running, message)
-        promise = keccak(salt + running.power_w[0].to_bytes(4, "big", signed=True))
-        declared = _with_profile(declared, promise, bytes(64))
-        signature = self._tools.signer.sign(digest(self._tools.domain, declared.signed()))
-        return _with_profile(declared, promise, signature)
-
-    def _salt(self, message: RoundMessage) -> bytes:
-        """Nobody else can guess it, and the same round yields the same: from a signature of the device key."""
-        what = _SALT_PREFIX + message.round.to_bytes(4, "big") + message.first_slot.to_bytes(4, "big")
-        return keccak(self._tools.signer.sign(keccak(what)))
-
-    def _declare(self, running: _Open, message: RoundMessage) -> DeclareMessage:
-        return DeclareMessage(
-            worker=address_text(self._tools.signer.address),
-            round=message.round,
-            iteration=message.iteration,
-            first_slot=message.first_slot,
-            flexible=running.solver is not None,
-            power_w=running.power_w,
-            cost_e9_coin=running.cost_e9_coin,
-        )
-
-
-def _with_profile(message: DeclareMessage, profile: bytes, signature: bytes) -> DeclareMessage:
-    return DeclareMessage(
-        worker=message.worker,
-        round=message.round,
-        iteration=message.iteration,
-        first_slot=message.first_slot,
-        flexible=message.flexible,
-        power_w=message.power_w,
-        cost_e9_coin=message.cost_e9_coin,
-        profile=profile.hex(),
-        signature=signature.hex(),
-    )
-
-
-def _watts(base_kw: list[float]) -> tuple[int, ...]:
-    return tuple(round(value * 1000) for value in base_kw)
+    def _refused(self, error: Exception) -> None:
+        """A plan that nobody may follow: named in the log and on the status until the next good one."""
+        code = error.code if isinstance(error, HiveError) else type(error).__name__
+        _LOG.warning("plan_refused slot=%d code=%s reason=%r", self._slot, code, str(error))
+        self._refusals = (PLAN_REFUSED,)

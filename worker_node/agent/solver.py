@@ -3,68 +3,58 @@
 Every round gets a new solver, so that a restarted Worker answers with the same numbers.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from honey_edge.market.assets import Battery, Home, Tariff, profile
-from honey_edge.market.battery import StandaloneSchedule
+from honey_edge.market.asset_schedule import mixed_plan
+from honey_edge.market.assets import Home, Limits, Tariff, profile
+from honey_edge.market.battery import StandaloneSchedule, cost_alone
+from honey_edge.market.errors import InfeasibleHive, ProtocolError
 from honey_edge.market.iteration import WorkerIteration, shifted_power_w
-from honey_edge.market.plan import Schedule, resimulate
-from honey_edge.market.queen_step import watts
-from worker_node.agent.battery import BatteryModel
+from honey_edge.market.plan import Schedule, feasible_home
+from honey_edge.market.queen_step import price_per_kwh, watts
+from honey_edge.market.worker_step import COST_STEPS
+from worker_node.agent.homes import DT_H, Profile, executable
 
-DT_H = 0.25
-_MILLIWH_PER_KWH = 1e6
+SOLVER = "osqp"
+"""The only one on a Worker: here no other library is loaded even where one is installed (memory, same answers)."""
+SHARE_EXCEEDED = "limit_share_exceeded"
 _MICRO_PER_COIN = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A schedule in whole watts per slot: net at the connection, and battery (charging positive)."""
-
-    net_w: tuple[int, ...]
-    battery_w: tuple[int, ...]
-
-
-def home_of(model: BatteryModel, base_kw: Sequence[float], stored_milliwh: int) -> Home:
-    """The home for the market: forecast of load less sun (kW per slot) and the battery as it will be."""
-    battery = Battery(
-        cap_kwh=model.capacity_milliwh / _MILLIWH_PER_KWH,
-        e_min_kwh=model.min_milliwh / _MILLIWH_PER_KWH,
-        e_max_kwh=model.max_milliwh / _MILLIWH_PER_KWH,
-        e0_kwh=stored_milliwh / _MILLIWH_PER_KWH,
-        e_end_min_kwh=model.end_min_milliwh / _MILLIWH_PER_KWH,
-        p_ch_max_kw=model.charge_w / 1000,
-        p_dis_max_kw=model.discharge_w / 1000,
-        eta_c=model.charge_permille / 1000,
-        eta_d=model.discharge_permille / 1000,
-        c_deg=model.wear_micro_per_kwh / _MICRO_PER_COIN,
+def tariff_of(buy_micro: Sequence[int], sell_micro: Sequence[int]) -> Tariff:
+    """Prices in micro-coins per kWh per slot as the market takes them."""
+    return Tariff(
+        profile("buy_micro", buy_micro) / _MICRO_PER_COIN, profile("sell_micro", sell_micro) / _MICRO_PER_COIN
     )
-    load, sun = [max(value, 0.0) for value in base_kw], [max(-value, 0.0) for value in base_kw]
-    return Home(profile("load_kw", load), profile("pv_kw", sun), battery)
-
-
-def executable(home: Home, schedule: Schedule) -> Profile:
-    """The schedule as the battery can really follow it."""
-    assert home.battery is not None
-    real = resimulate(schedule, home.battery, DT_H)
-    return Profile(watts(real.net_kw), watts(real.charge_kw - real.discharge_kw))
 
 
 def plan_alone(home: Home, buy_micro: Sequence[int], sell_micro: Sequence[int]) -> Profile:
-    """The home's own optimum against its tariff (micro-coins per kWh per slot). Raises MarketError."""
-    buy = profile("buy_micro", buy_micro) / _MICRO_PER_COIN
-    sell = profile("sell_micro", sell_micro) / _MICRO_PER_COIN
-    return executable(home, StandaloneSchedule(home, Tariff(buy, sell), DT_H).solve())
+    """The home's own optimum against its tariff (micro-coins per kWh per slot). Raises MarketError, PlanRefused."""
+    ready, repairs = feasible_home(home, DT_H, may_repair=True)
+    schedule = StandaloneSchedule(ready, tariff_of(buy_micro, sell_micro), DT_H, solver=SOLVER).solve()
+    return executable(ready, schedule, repairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a broadcast is answered with: W per slot, 10^-9 coin, 10^-9 kW^2."""
+
+    power_w: tuple[int, ...]
+    cost_e9_coin: int = 0
+    residual_e9_kw2: int = 0
+    inner_e9_kw2: tuple[int, ...] = ()
 
 
 class Round:
     """One round with the Queen: opened with her starting price, answered price by price."""
 
     def __init__(self, home: Home, sigma_kw2_per_coin: int) -> None:
-        self.home = home
-        self._iteration = WorkerIteration(home, sigma_kw2_per_coin, DT_H)
-        self._schedule: Schedule | None = None
+        self.home, self.repairs = feasible_home(home, DT_H, may_repair=True)
+        self._iteration = WorkerIteration(self.home, sigma_kw2_per_coin, DT_H)
+        self._schedules: dict[int, Schedule] = {}
+        self._opened_w: tuple[int, ...] = ()
 
     def open(
         self, price_e7: Sequence[int], before_w: Sequence[int] | None, base_before_w: Sequence[int]
@@ -72,14 +62,74 @@ class Round:
         """The starting profile: the last plan shifted by a slot plus the change of the forecast, else the forecast."""
         now = watts(self.home.base_kw)
         power0 = None if before_w is None else shifted_power_w(before_w, base_before_w, now)
-        return self._iteration.start(price_e7, power0)
+        self._opened_w = self._iteration.start(price_e7, power0)
+        return self._opened_w
 
-    def answer(self, price_e7: Sequence[int]) -> tuple[tuple[int, ...], int]:
-        """Net power per slot (W) and private cost (10^-9 coin) for a broadcast. Raises MarketError."""
-        answer = self._iteration.answer(price_e7)
-        self._schedule = answer.schedule
-        return answer.power_w, answer.cost_e9_coin
+    def go_on(self, price_e7: Sequence[int], power_w: Sequence[int]) -> tuple[int, ...]:
+        """The starting profile of a round begun anew for the same slots: where the last one stood."""
+        self._opened_w = self._iteration.start(price_e7, power_w)
+        return self._opened_w
 
-    def adopted(self) -> Profile | None:
-        """The schedule of the last answer, None before the first."""
-        return None if self._schedule is None else executable(self.home, self._schedule)
+    def answer(
+        self, price_e7: Sequence[int], gamma_e9: Sequence[int] = (), forget: bool = False, iteration: int | None = None
+    ) -> Answer:
+        """The answer to a broadcast with its weights (`WorkerIteration.answer`). Raises MarketError."""
+        told = self._iteration.answer(price_e7, gamma_e9, forget, iteration)
+        self._schedules[len(self._schedules) + 1 if iteration is None else iteration] = told.schedule
+        return Answer(told.power_w, told.cost_e9_coin, told.residual_e9_kw2, told.inner_e9_kw2)
+
+    def bound_e9_coin(self, price_e7: Sequence[int]) -> int:
+        """The least that private cost plus energy at these prices can be (10^-9 coin): the home's part of the bound."""
+        price = price_per_kwh(price_e7)
+        return math.floor(cost_alone(self.home, Tariff(price, price), DT_H, solver=SOLVER) * COST_STEPS)
+
+    def alone_e9_coin(self, buy_micro: Sequence[int], sell_micro: Sequence[int]) -> int:
+        """What the home would pay for its own optimum without the Hive (10^-9 coin)."""
+        return round(cost_alone(self.home, tariff_of(buy_micro, sell_micro), DT_H, solver=SOLVER) * COST_STEPS)
+
+    def within(
+        self,
+        buy_micro: Sequence[int],
+        sell_micro: Sequence[int],
+        import_share_ppm: Sequence[int],
+        export_share_ppm: Sequence[int],
+    ) -> Profile:
+        """The own optimum that keeps to shares of the opening's import and export.
+
+        Where no plan of the home can, the last answer's plan with a flag. Raises MarketError, PlanRefused.
+        """
+        most = self._share_kw([max(p, 0) for p in self._opened_w], import_share_ppm)
+        least = self._share_kw([min(p, 0) for p in self._opened_w], export_share_ppm)
+        limits = Limits.of(least, most)
+        try:
+            tariff = tariff_of(buy_micro, sell_micro)
+            schedule = StandaloneSchedule(self.home, tariff, DT_H, limits=limits, solver=SOLVER).solve()
+        except InfeasibleHive:
+            last = self.adopted()
+            if last is None:
+                raise
+            return replace(last, repairs=(*last.repairs, SHARE_EXCEEDED))
+        return executable(self.home, schedule, self.repairs)
+
+    def _share_kw(self, power_w: Sequence[int], share_ppm: Sequence[int]) -> list[float] | None:
+        """A part of each slot's power in kW; None where no shares were told."""
+        if not share_ppm:
+            return None
+        if len(share_ppm) != len(power_w):
+            raise ProtocolError(f"{len(share_ppm)} shares came for {len(power_w)} slots", next_step="plan alone")
+        return [power * share / 1e9 for power, share in zip(power_w, share_ppm, strict=True)]
+
+    def adopted(self, iteration: int | None = None) -> Profile | None:
+        """The schedule of the answer to that broadcast (None: of the last), None where there is none.
+
+        Raises PlanRefused.
+        """
+        at = max(self._schedules, default=0) if iteration is None else iteration
+        schedule = self._schedules.get(at)
+        return None if schedule is None else executable(self.home, schedule, self.repairs)
+
+    def mixed(self, last: int, blend_e6: Sequence[int]) -> Profile | None:
+        """The mixture of the plans up to iteration `last` that ends a round. Raises MarketError, PlanRefused."""
+        if not self._schedules:
+            return None
+        return executable(self.home, mixed_plan(self.home, self._schedules, last, blend_e6, DT_H), self.repairs)

@@ -26,8 +26,9 @@ from worker_node.app.notify import ServiceManager
 from worker_node.app.parts import (
     JOURNAL_FILE,
     Identity,
-    battery_model,
     first_state,
+    home_assets,
+    home_masks,
     make_clock,
     open_checkpoint,
     read_identity,
@@ -70,7 +71,8 @@ class Daemon:
         self._clock = make_clock(settings, found.record.at_unix_s if found else 0)
         self._journal = JournalThread(settings.path(settings.worker.state_dir) / JOURNAL_FILE, who.signer.address)
         self._hardware: HomeHardware = open_hardware(settings, self._clock.now_unix_s, found)
-        self._battery = battery_model(settings.battery)
+        assets = home_assets(settings)
+        self._battery = assets.battery
         self.board = Board(first_state(settings, who, self._clock))
         self._checks = Checks()
         self._manager = ServiceManager()
@@ -87,12 +89,13 @@ class Daemon:
         self._account = Account(
             who.agreement, who.signer, self._journal, self._clock.now_unix_s, settings.worker.opening_slot, self._watch
         )
-        tools = AgentTools(who.signer, who.agreement.domain, who.tariff, self._journal, self._set_power_w)
-        self._agent = Agent(tools, self._battery)
+        masks = home_masks(settings, who, self._clock) if assets.movable else None
+        tools = AgentTools(who.signer, who.agreement.domain, who.tariff, self._journal, self._set_power_w, masks=masks)
+        self._agent = Agent(tools, assets)
         peer = Peer(
             settings.worker.hive, who.address, settings.worker.queen_address, who.agreement.domain, software_version()
         )
-        inbox = Inbox(self._statement, self._account.newest_answer, self._round, self._link_changed)
+        inbox = Inbox(self._statement, self._account.newest_answer, self._round, self._link_changed, masks)
         self._uplink = Uplink(peer, self._clock, self._journal, self, inbox)
         self._session = self._make_session()
 

@@ -105,15 +105,16 @@ def _chip(meter: MeterSection) -> HomeHardware:
 
 def _modbus(meter: MeterSection, bus: str, model: str, last_valid: tuple[int, int, int] | None) -> HomeHardware:
     from drivers.linux.modbus import SerialLine, open_serial, open_tcp
+    from drivers.linux.modbus_profiles import load_profile
     from drivers.linux.ticks import MonotonicTicks
-    from drivers.modbus.eastron import EastronMeter
+    from drivers.modbus.meter import ModbusMeter
 
     if bus == "modbus-tcp":
         device = open_tcp(meter.host, meter.port, device_id=meter.unit)
     else:
         parity = cast(Literal["N", "E", "O"], meter.parity)
         device = open_serial(SerialLine(meter.serial_port, meter.baud, parity), device_id=meter.unit)
-    driver = EastronMeter(device, MonotonicTicks(), model, meter.fuse_w, last_valid=last_valid)
+    driver = ModbusMeter(device, MonotonicTicks(), load_profile(model.lower()), meter.fuse_w, last_valid=last_valid)
     return HomeHardware(driver, None, None, device)
 
 

@@ -8,14 +8,18 @@ from drivers.clock import Clock
 from honey_edge.billing.tariff import Tariff, parse_tariff
 from honey_edge.model.errors import HiveError
 from honey_edge.model.ids import address_bytes, address_text
+from honey_edge.model.slots import slot_at
+from honey_edge.wire.mask_worker import MaskedWorker
 from honey_edge.wire.recompute import Agreement
 from honey_edge.wire.signing import KeySigner, Signer
 from honey_edge.wire.terms_file import Signers, parse_terms
 from honey_edge.wire.typed_data import Domain
 from worker_node import state
+from worker_node.agent.assets import CarModel, HomeAssets, ShedModel, ThermalModel
 from worker_node.agent.battery import BatteryModel
+from worker_node.agent.masked import AgentMasks
 from worker_node.metering.checkpoint import Checkpoint
-from worker_node.settings import BatterySection, WorkerSettings, read_secret
+from worker_node.settings import BatterySection, ThermalSection, WorkerSettings, read_secret
 
 JOURNAL_FILE = "journal.sqlite"
 
@@ -55,6 +59,22 @@ def read_identity(settings: WorkerSettings) -> Identity:
     if terms.hive != own.hive:
         raise StartError(f"{own.terms_file}: the terms are those of Hive {terms.hive}, settings say {own.hive}")
     return Identity(signer, Agreement(domain, queen, own.hive, terms, parse_tariff(tariff_data)))
+
+
+def home_masks(settings: WorkerSettings, who: Identity, clock: Clock) -> AgentMasks | None:
+    """The home's masks, None without the section.
+
+    A daemon that was restarted no longer knows among whom it masked the coming slots, so it sits their round out.
+    """
+    own = settings.masks
+    if own is None:
+        return None
+    members = {who.signer.address, *map(address_bytes, own.homes)}
+    running = slot_at(clock.now_unix_s())
+    worker = MaskedWorker(who.agreement.domain, who.signer, members, newest_slot=running + 1, fewest=own.fewest)
+    return AgentMasks(
+        worker, settings.worker.hive, who.address, lambda: slot_at(clock.now_unix_s()), required=own.required
+    )
 
 
 def _read(file: Path) -> bytes:
@@ -101,6 +121,33 @@ def battery_model(section: BatterySection | None) -> BatteryModel | None:
         charge_permille=section.charge_permille,
         discharge_permille=section.discharge_permille,
         wear_micro_per_kwh=section.wear_micro_per_kwh,
+    )
+
+
+def home_assets(settings: WorkerSettings) -> HomeAssets:
+    """All that the home may move, for the agent."""
+    car, shed = settings.ev, settings.shed
+    return HomeAssets(
+        battery_model(settings.battery),
+        _thermal_model(settings.thermal) if settings.thermal else None,
+        CarModel(car.charge_w, car.efficiency_permille, car.needed_wh * 1000, car.arrives_minute, car.leaves_minute)
+        if car
+        else None,
+        ShedModel(shed.power_w, shed.cost_micro_per_kwh) if shed else None,
+        settings.pv.curtailable,
+    )
+
+
+def _thermal_model(section: ThermalSection) -> ThermalModel:
+    capacity = section.capacity_wh * 1000
+    return ThermalModel(
+        capacity_milliwh=capacity,
+        min_milliwh=capacity * section.min_permille // 1000,
+        end_min_milliwh=capacity * section.end_min_permille // 1000,
+        power_w=section.power_w,
+        cop_permille=section.cop_permille,
+        loss_ppm_per_slot=section.loss_ppm_per_slot,
+        draw_w=section.draw_w,
     )
 
 

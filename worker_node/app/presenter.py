@@ -125,6 +125,7 @@ def account_of(view: AccountView) -> state.Account:
         objection=refused.detail if refused else "",
         objection_reason=refused.reason if refused else 0,
         objection_slot=refused.slot if refused else None,
+        reputation_permille=view.reputation,
     )
 
 
@@ -157,8 +158,12 @@ def live_of(taken: Taken, before: state.Live | None, battery: BatteryModel | Non
 def plan_of(view: AgentView) -> state.Plan:
     """The schedule for the page."""
     plan = view.plan
+    points = view.points
+    told = (
+        {} if points is None else {name: getattr(points, name) for name in ("heat_w", "car_w", "shed_w", "curtail_w")}
+    )
     if plan is None or plan.source != view.source:
-        return state.Plan(source=view.source, set_point_w=view.set_point_w)
+        return state.Plan(source=view.source, set_point_w=view.set_point_w, flags=view.flags, told_w=told)
     return state.Plan(
         source=view.source,
         first_slot=plan.first_slot,
@@ -167,6 +172,8 @@ def plan_of(view: AgentView) -> state.Plan:
         price_e7_per_kwh=plan.price_e7,
         round=plan.round or None,
         set_point_w=view.set_point_w,
+        flags=view.flags,
+        told_w=told,
     )
 
 

@@ -114,6 +114,7 @@ _ENGLISH = {
     "trust.clock.simulated": "The clock is right (simulated time)",
     "trust.clock.bad": "The clock is not trusted",
     "trust.account": "Last account signed by both: up to {at}, statement {slot}",
+    "trust.reputation": "The home's plans were off, so it gets {percent} % of its discount today; recomputed here",
     "trust.chain": "Looked up on the chain at {at}, two places said the same: your account is settled up to {slot}",
     "trust.chain.unsettled": "Looked up on the chain at {at}, two places said the same: your account is not settled "
     "yet",

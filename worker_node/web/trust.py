@@ -94,6 +94,7 @@ def trust_lines(state: State, reader: Reader) -> tuple[TrustLine, ...]:
         _kept(state, reader),
         _clock(state, reader),
         _account(state, reader),
+        _reputation(state, reader),
         _chain(state, reader),
         *(_installation(check, reader) for check in state.checks if check.name != "clock" or not check.ok),
         _refused(state, reader),
@@ -154,6 +155,15 @@ def _account(state: State, reader: Reader) -> TrustLine | None:
         return None
     at, slot = reader.slot_end(account.agreed_slot), str(account.agreed_slot)
     return _line("ok", reader.text("trust.account", at=at, slot=slot), reader)
+
+
+def _reputation(state: State, reader: Reader) -> TrustLine | None:
+    """The factor of the discount, where it is not the full one."""
+    permille = state.account.reputation_permille
+    if permille >= 1000:
+        return None
+    percent = reader.numbers.number(permille, 10, 1)
+    return _line("ok", reader.text("trust.reputation", percent=percent), reader)
 
 
 def _chain(state: State, reader: Reader) -> TrustLine | None:

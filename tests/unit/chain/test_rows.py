@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from honey_edge.market.reputation import Reputation
 from queen_node.app.intent_rows import IntentRows
 from queen_node.chain import Call, Intent, IntentState, Lease, SignedForm
 from queen_node.chain.intents import IntentStore
 from queen_node.chain.settlement import _packed
 from queen_node.chain.signer import ListedSigner, Unsigned
-from queen_node.store import Store, StoreError
+from queen_node.store import Store, StoreError, books, reputations
+from queen_node.store.records import RoundRow
+from queen_node.store.reputations import Observed
 from queen_node.store.schema import SCHEMA_VERSION
 from tests.chain_kit.memory import MemoryIntents
 
@@ -145,7 +148,39 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/q.sqlite"
     store = Store(url)
     with store.begin() as tx:
-        tx.exec_driver_sql("UPDATE schema SET version = 3")
+        tx.exec_driver_sql("UPDATE schema SET version = 4")
     store.close()
-    with pytest.raises(StoreError, match=f"schema 3, this program speaks {SCHEMA_VERSION}"):
+    with pytest.raises(StoreError, match=f"schema 4, this program speaks {SCHEMA_VERSION}"):
         Store(url)
+
+
+def test_rounds_and_declarations_of_schema_2_are_kept_without_certificate_and_power(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/q.sqlite"
+    store = Store(url)
+    with store.begin() as tx:
+        for column in ("sigma", "homes", "upper_e9_coin", "lower_e9_coin", "gap_ppm"):
+            tx.exec_driver_sql(f"ALTER TABLE rounds DROP COLUMN {column}")
+        tx.exec_driver_sql("DROP INDEX declarations_of_slot")
+        tx.exec_driver_sql("ALTER TABLE declarations DROP COLUMN power_w")
+        tx.exec_driver_sql("DROP TABLE reputations")
+        tx.execute(text("INSERT INTO rounds VALUES (4, 95, 12, 10, 3, 'converged', 0.5, '[1, 2]')"))
+        tx.execute(text("INSERT INTO declarations VALUES ('aa', 4, 95, X'01', X'02')"))
+        tx.exec_driver_sql("UPDATE schema SET version = 2")
+    store.close()
+    store = Store(url, create=False)
+    with store.begin() as tx:
+        row = books.last_round(tx, 95)
+        assert row is not None
+        assert row == RoundRow(4, 95, 12, 10, 3, "converged", 0.5, (1, 2))
+        assert books.last_certified(tx) is None
+        assert tx.execute(text("SELECT worker, power_w FROM declarations")).one() == ("aa", None)
+        assert (reputations.declared_w(tx, 95), reputations.all_reputations(tx)) == ({}, {})
+        observed = Observed(Reputation(1, 2, 3, 4, 5, 600), 95)
+        for slot in (94, 95):
+            reputations.put_reputation(tx, "aa", replace(observed, slot=slot))
+        assert reputations.all_reputations(tx) == {"aa": observed}
+        books.put_round(tx, replace(row, upper_e9_coin=7, lower_e9_coin=5, gap_ppm=9))
+        certified = books.last_certified(tx)
+        assert certified is not None
+        assert (certified.upper_e9_coin, certified.lower_e9_coin, certified.gap_ppm) == (7, 5, 9)
+    store.close()

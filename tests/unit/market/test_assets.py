@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from honey_edge.market.assets import Battery, Home, Limits, Tariff, profile
+from honey_edge.market.assets import Battery, Ev, Home, Limits, Shed, Tariff, Thermal, profile
 from honey_edge.market.errors import AssetError, MarketError
 
 GOOD = {
@@ -89,3 +89,66 @@ def test_limits_clip_and_crossed_limits_are_refused() -> None:
 def test_every_error_is_also_the_built_in_that_a_caller_expects() -> None:
     assert issubclass(AssetError, ValueError)
     assert issubclass(AssetError, MarketError)
+
+
+HEAT = {
+    "cap_kwh": 6.0, "s0_kwh": 3.0, "s_min_kwh": 1.0, "s_end_min_kwh": 3.0, "q_max_kw": 2.0, "cop": 1.0,
+    "loss_per_step": 0.0025, "draw_kw": [0.1, 0.2, 0.3], "c_quad": 5e-4,
+}  # fmt: skip
+CAR = {"p_max_kw": 7.4, "eta": 0.92, "e_req_kwh": 1.0, "avail": [1, 1, 0], "c_quad": 5e-4}
+LOAD = {"max_kw": [0.1, 0.0, 0.2], "cost_per_kwh": 2.0, "c_quad": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("asset", "good", "field", "value"),
+    [
+        (Thermal, HEAT, "cap_kwh", 0.0), (Thermal, HEAT, "s_min_kwh", 7.0), (Thermal, HEAT, "s0_kwh", float("nan")),
+        (Thermal, HEAT, "q_max_kw", -1.0), (Thermal, HEAT, "cop", 0.0), (Thermal, HEAT, "loss_per_step", 1.0),
+        (Thermal, HEAT, "s_end_min_kwh", float("inf")), (Thermal, HEAT, "c_quad", -1e-9),
+        (Ev, CAR, "p_max_kw", -1.0), (Ev, CAR, "eta", 0.0), (Ev, CAR, "e_req_kwh", "much"), (Ev, CAR, "c_quad", True),
+        (Shed, LOAD, "cost_per_kwh", -0.1), (Shed, LOAD, "c_quad", float("nan")),
+    ],
+)  # fmt: skip
+def test_every_asset_outside_its_ranges_is_refused_by_field(
+    asset: type, good: dict[str, object], field: str, value: object
+) -> None:
+    assert asset(**good)
+    with pytest.raises(AssetError, match=f"{asset.__name__.lower()}.{field}"):
+        asset(**{**good, field: value})
+
+
+@pytest.mark.parametrize(
+    ("asset", "good", "field", "values"),
+    [
+        (Thermal, HEAT, "draw_kw", [0.1, -0.2, 0.3]),
+        (Ev, CAR, "avail", [1, 1.5, 0]),
+        (Ev, CAR, "avail", [1, float("nan"), 0]),
+        (Shed, LOAD, "max_kw", [0.1, -0.1, 0.2]),
+    ],
+)
+def test_a_profile_of_an_asset_is_refused_by_slot(
+    asset: type, good: dict[str, object], field: str, values: list[float]
+) -> None:
+    with pytest.raises(AssetError, match=rf"{asset.__name__.lower()}.{field}\[1\]"):
+        asset(**{**good, field: values})
+
+
+@pytest.mark.parametrize(
+    ("name", "asset", "profile_name"),
+    [
+        ("thermal", Thermal(**HEAT), "thermal.draw_kw"),
+        ("ev", Ev(**CAR), "ev.avail"),
+        ("shed", Shed(**LOAD), "shed.max_kw"),
+    ],
+)
+def test_an_asset_of_another_horizon_is_refused_and_one_of_the_same_makes_the_home_flexible(
+    name: str, asset: object, profile_name: str
+) -> None:
+    with pytest.raises(AssetError, match=f"{profile_name} has 3 slots and load_kw 2"):
+        Home.of([1.0] * 2, [0.0] * 2, **{name: asset})
+    assert Home.of([1.0] * 3, [0.0] * 3, **{name: asset}).flexible
+
+
+def test_a_car_that_asks_for_nothing_and_load_that_cannot_be_left_out_decide_nothing() -> None:
+    car, load = Ev(**{**CAR, "e_req_kwh": 0.0}), Shed(**{**LOAD, "max_kw": [0.0] * 3})
+    assert not Home.of([1.0] * 3, [0.0] * 3, ev=car, shed=load).flexible

@@ -47,6 +47,7 @@ class FakeWorker:
     journal: list[Reading] = field(default_factory=list)
     ledger: Ledger | None = None
     answers: list[CountersignMessage] = field(default_factory=list)
+    lowest_reputation: int = 1000
 
     @property
     def name(self) -> str:
@@ -72,8 +73,10 @@ class FakeWorker:
             base = self.journal[0]
             self.ledger = Ledger(Position(base.slot, base.imported, base.exported, 0), base.slot)
         after = [r for r in self.journal if r.slot > self.ledger.position.slot]
+        lines = message.lines()
+        lowest = [self.lowest_reputation] * len(lines)
         self.ledger, _ = recompute_statement(
-            self.agreement, self.ledger, after, message.lines(), statement, message.funding_micro, 1000
+            self.agreement, self.ledger, after, lines, statement, message.funding_micro, lowest
         )
         reply = CountersignMessage(
             worker=self.name,

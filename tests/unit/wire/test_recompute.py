@@ -46,10 +46,12 @@ class Case:
     lines: list[StatementLine]
     statement: Statement
     funding: int = FUNDING
+    lowest: int = 1000
 
     def run(self) -> tuple[Ledger, list[Any]]:
+        lowest = [self.lowest] * len(self.lines)
         return recompute_statement(
-            AGREEMENT, self.ledger, self.readings, self.lines, self.statement, self.funding, 1000
+            AGREEMENT, self.ledger, self.readings, self.lines, self.statement, self.funding, lowest
         )
 
 

@@ -25,6 +25,11 @@ def test_topics_are_those_of_the_integrators_page() -> None:
         f"hive/v1/7/w/{WORKER}/countersign",
         f"hive/v1/7/w/{WORKER}/status",
         "hive/v1/7/q/round",
+        "hive/v1/7/q/certificate",
+        f"hive/v1/7/w/{WORKER}/maskkey",
+        f"hive/v1/7/w/{WORKER}/maskopen",
+        "hive/v1/7/q/maskroster",
+        "hive/v1/7/q/maskask",
         "hive/v1/7/q/slot",
         f"hive/v1/7/q/statement/{WORKER}",
         f"hive/v1/7/q/cursor/{WORKER}",
@@ -33,7 +38,7 @@ def test_topics_are_those_of_the_integrators_page() -> None:
 
 
 def test_a_command_a_reading_or_an_event_is_never_retained_and_all_is_published_at_qos_1() -> None:
-    assert {kind.name for kind in KINDS if kind.retained} == {"slot", "statement", "cursor", "status"}
+    assert {kind.name for kind in KINDS if kind.retained} == {"certificate", "slot", "statement", "cursor", "status"}
     assert {kind.qos for kind in KINDS} == {1}
     assert {kind.message for kind in KINDS} == set(MAX_BYTES)
 
@@ -100,10 +105,10 @@ def test_an_address_is_needed_where_the_kind_is_addressed_and_only_there() -> No
 
 def test_each_side_subscribes_to_all_the_other_says_and_a_worker_to_nothing_of_others() -> None:
     assert queen_subscriptions(7) == [
-        f"hive/v1/7/w/+/{name}" for name in ("reading", "declare", "countersign", "status")
+        f"hive/v1/7/w/+/{name}" for name in ("reading", "declare", "countersign", "status", "maskkey", "maskopen")
     ]
     wanted = worker_subscriptions(7, WORKER)
-    assert len(wanted) == 5
+    assert len(wanted) == 8
     for text in wanted:
         kind, hive, worker = parse(text)
         assert kind.from_queen

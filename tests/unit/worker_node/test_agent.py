@@ -187,7 +187,7 @@ def test_rounds_that_do_not_fit_are_refused_or_ignored(tmp_path: Path) -> None:
 
     async def story() -> None:
         await home.agent.start_slot(FIRST_SLOT, 3_000_000)
-        assert await home.agent.answer(price(1)) is None
+        assert await home.agent.answer(price(1, final=True)) is None
         with pytest.raises(RoundError, match="came while slot"):
             await home.agent.answer(price(0, first_slot=FIRST_SLOT + 5))
         await home.agent.answer(price(0))

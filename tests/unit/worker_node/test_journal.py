@@ -105,8 +105,9 @@ def test_a_journal_of_the_first_version_gets_what_a_close_needs_and_keeps_its_re
     journal.add_reading(first)
     journal.close()
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
-        for table in ("home", "chain_look"):
+        for table in ("home", "chain_look", "declared", "reputation"):
             db.execute(f"DROP TABLE {table}")
+        db.execute("ALTER TABLE plans DROP COLUMN assets")
         db.execute("UPDATE schema SET version = 1")
     again = open_journal(tmp_path)
     assert again.readings_after(-1) == [first]

@@ -168,8 +168,9 @@ def journal(tmp_path: Path) -> Path:
 
 def first_version(journal: Path) -> None:
     with sqlite3.connect(journal) as db:
-        db.execute("DROP TABLE home")
-        db.execute("DROP TABLE chain_look")
+        for table in ("home", "chain_look", "declared", "reputation"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("ALTER TABLE plans DROP COLUMN assets")
         db.execute("UPDATE schema SET version = 1")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from honey_edge.model.options import SettingsError
 from tests.unit.worker_node.world import WORKER, write_settings
+from worker_node.app.parts import home_assets
 from worker_node.cli import main
 from worker_node.settings import KeyFileError, load_settings, read_secret
 
@@ -118,3 +119,57 @@ def test_two_addresses_of_the_chain_are_taken_with_defaults(tmp_path: Path) -> N
 def test_one_address_is_not_enough_and_odd_ones_are_refused(tmp_path: Path, text: str, wanted: str) -> None:
     with pytest.raises(SettingsError, match=wanted):
         load_settings(write_settings(tmp_path, with_chain(text)))
+
+
+ASSETS = f"""
+[thermal]
+kind = "sim"
+capacity_wh = 8000
+power_w = 2500
+draw_w = {[400] * 24}
+
+[ev]
+kind = "sim"
+charge_w = 7000
+needed_wh = 12000
+arrives_minute = 1020
+leaves_minute = 420
+
+[shed]
+kind = "sim"
+power_w = 600
+cost_micro_per_kwh = 900000
+
+[pv]
+curtailable = true
+
+[sim]"""
+
+
+def test_all_assets_of_a_home_come_from_its_settings(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, {"[sim]": ASSETS}))
+    assets = home_assets(settings)
+    assert assets.battery is not None
+    assert assets.thermal is not None
+    assert assets.car is not None
+    assert assets.shed is not None
+    assert assets.pv_curtailable
+    assert (assets.thermal.min_milliwh, assets.thermal.end_min_milliwh) == (1_600_000, 4_000_000)
+    assert (assets.car.needed_milliwh, assets.shed.power_w) == (12_000_000, 600)
+    assert not home_assets(load_settings(write_settings(tmp_path, battery=False))).movable
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        (f"draw_w = {[400] * 24}", "draw_w = [400]", r"draw_w needs 24 numbers"),
+        (f"draw_w = {[400] * 24}", f"draw_w = {[-1] * 24}", r"draw_w needs 24 numbers"),
+        ("power_w = 2500", "power_w = 2500\nend_min_permille = 100", r"end_min_permille is below min_permille"),
+        ("leaves_minute = 420", "leaves_minute = 1020", r"arrives and leaves in the same minute"),
+        ("leaves_minute = 420", "leaves_minute = 1440", r"leaves_minute = 1440 is above 1439"),
+        ("cost_micro_per_kwh = 900000", "cost_micro_per_kwh = 0", r"cost_micro_per_kwh = 0 is below 1"),
+    ],
+)
+def test_assets_that_cannot_be_are_refused_by_name(tmp_path: Path, old: str, new: str, wanted: str) -> None:
+    with pytest.raises(SettingsError, match=wanted):
+        load_settings(write_settings(tmp_path, {"[sim]": ASSETS.replace(old, new)}))

@@ -133,13 +133,13 @@ class QueensBook:
             struct_hash(TERMS),
         )
 
-    def line(self, one: Reading) -> StatementLine:
+    def line(self, one: Reading, reputation: int = 1000) -> StatementLine:
         """Books a reading: pooled if it spans one slot, else alone."""
         counters = Counters(one.slot, one.imported, one.exported)
         energy = one.imported - self.position.imported - one.exported + self.position.exported
         totals = self.totals(one, energy)
         if one.slot == self.position.slot + 1:
-            booking = book_pooled(self.position, counters, pool_of(totals), 1000, self.cover.funding_micro)
+            booking = book_pooled(self.position, counters, pool_of(totals), reputation, self.cover.funding_micro)
             path: tuple[bytes, ...] = (keccak(b"neighbour" + bytes([one.slot % 256])),)
         else:
             booking, path = book_alone(self.position, counters, TARIFF), ()
@@ -151,7 +151,7 @@ class QueensBook:
             path,
             booking.kind,
             booking.energy_milliwh,
-            1000,
+            reputation,
             booking.amount_pico,
             booking.position.net_pico,
         )
