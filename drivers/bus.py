@@ -5,6 +5,7 @@ inherit them for the type checker's sake; at run time it is enough to have the m
 reference/bus.md, section "Interfaces".
 
     SpiDevice.transfer(tx: bytes) -> bytes
+    I2cDevice.write(data: bytes) -> None; I2cDevice.write_read(data: bytes, n: int) -> bytes
     ModbusDevice.read(function: int, address: int, count: int) -> list[int]
     ModbusDevice.write(address: int, words: list[int]) -> None
     Clock.sleep_ms(n: int) -> None; Clock.ticks_ms() -> int; Clock.ticks_diff(a: int, b: int) -> int
@@ -16,6 +17,18 @@ class SpiDevice:
 
     def transfer(self, tx: bytes) -> bytes:
         """Select the chip, clock `len(tx)` bytes out and in, deselect; `len(tx)` bytes. Raises BusFault."""
+        raise NotImplementedError
+
+
+class I2cDevice:
+    """One chip (address) on a two-wire bus."""
+
+    def write(self, data: bytes) -> None:
+        """Start, address for writing, `data`, stop. Raises BusFault when a byte was not acknowledged."""
+        raise NotImplementedError
+
+    def write_read(self, data: bytes, n: int) -> bytes:
+        """Start, `data`, repeated start, `n` bytes, stop; the `n` bytes. Raises BusFault."""
         raise NotImplementedError
 
 

@@ -14,10 +14,11 @@ MeterSample(at_ticks_ms, counter_kind, import_counts, export_counts, phase_impor
     counter_step_nanowh  int   nano-watt-hours per count (meter constant 3200: 3_125_000). Milliwatt-hours of
                                counts n: n * counter_step_nanowh // 1_000_000, on the CUMULATIVE n only
     power_w              tuple (total, A, B, C) in W, > 0 is import. None if not measured by this read
-    reactive_power_var   tuple (total, A, B, C) in var, > 0 is inductive. None likewise
+    reactive_power_var   tuple (total, A, B, C) in var, > 0 is inductive. None likewise; a phase is None where a
+                         sample reads the total only
     voltage_v            tuple (A, B, C) in V, None likewise
     current_a            tuple (A, B, C) in A, never negative, None likewise
-    power_factor         tuple (total, A, B, C), sign of the power, None likewise
+    power_factor         tuple (total, A, B, C), sign of the power, None likewise or where the cross-check set has it
     frequency_hz         float, 0.0 if no phase is alive; None likewise
     temperature_c        float of the chip, None if not measured or not known
     status               int   the part's own status bits (EMMState0 << 16 | EMMState1), 0 if the part has none

@@ -14,14 +14,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from drivers import _vectors_atm90e32as, _vectors_modbus
+from drivers import _vectors_ade7878, _vectors_ade9000, _vectors_atm90e32as, _vectors_modbus
 from drivers._vectors_row import Row, SkippedRow, parse_row
 from drivers.errors import DriverError
 
 PARTS = {
     "ATM90E32AS": _vectors_atm90e32as.compute,
-    "SDM*": _vectors_modbus.compute_eastron,
-    "RTU": _vectors_modbus.compute_rtu,
+    "ADE7878": _vectors_ade7878.compute,
+    "ADE9000": _vectors_ade9000.compute,
 }
 SKIPPED = "skipped"
 FLOAT_TOLERANCE = 1e-6
@@ -29,10 +29,10 @@ FLOAT_TOLERANCE = 1e-6
 
 def compute(row: Row) -> str:
     """The computed value in the notation of `expected`, or "skipped"."""
-    serve = PARTS.get("SDM*" if row.part.startswith("SDM") else row.part)
-    if serve is None:
-        return SKIPPED
+    serve = PARTS.get(row.part)
     try:
+        if serve is None:
+            return _vectors_modbus.compute(row.part, row.quantity, row.inputs, row.args)
         return serve(row)
     except SkippedRow:
         return SKIPPED

@@ -277,6 +277,18 @@ _TABLE: dict[str, tuple[str, str]] = {
         "A measured series is not the CSV it must be; file, line and column are named.",
         "First column ts_utc, ts_local or ts_clock, then one column of kWh per home; an empty cell is a gap.",
     ),
+    "DRV-PROFILE": (
+        "A profile of a meter or an inverter cannot be used; file and key are named.",
+        "Correct the key as the message says; docs/hardware/modbus-profiles.md has the format.",
+    ),
+    "DRV-PACE": (
+        "The devices of a Modbus line cannot all be asked within the period, or its time-out is too long for that.",
+        "Shorten the time-out, lengthen the period, raise the speed or put devices on another line.",
+    ),
+    "DRV-CONTROL": (
+        "A command to a battery or inverter that must not be given; nothing was written.",
+        "Run the sign test of the commissioning, or choose the profile that fits the device.",
+    ),
 }
 
 

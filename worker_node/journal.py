@@ -413,7 +413,9 @@ class Journal:
 
     def history(self, from_slot: int) -> dict[int, int]:
         """Load less sun per slot (mWh) from a slot on."""
-        return dict(self._rows("SELECT slot, base_milliwh FROM history WHERE slot >= ? ORDER BY slot", from_slot))
+        wanted = "SELECT slot, base_milliwh FROM history WHERE slot >= ? ORDER BY slot"
+        with closing(self._db.execute(wanted, (from_slot,))) as rows:
+            return dict(rows)
 
 
 def _plan(row: Any) -> StoredPlan:

@@ -18,12 +18,14 @@ from honey_edge.wire.signing import KeyFileError, secret_of
 METER_KINDS = (
     "sim:house",
     "spi:atm90e32as",
-    "modbus-tcp:sdm630",
-    "modbus-tcp:sdm120",
-    "modbus-tcp:sdm230",
-    "modbus-rtu:sdm630",
-    "modbus-rtu:sdm120",
-    "modbus-rtu:sdm230",
+    *(
+        f"modbus-{way}:{part}"
+        for way in ("tcp", "rtu")
+        for part in (
+            *("sdm630", "sdm120", "sdm230", "sdm72", "sdm72d-m", "em24", "em24-e1", "em340"),
+            *("sunspec", "own"),
+        )
+    ),
 )
 
 _WIRING = ("host", "port", "serial_port", "spi_bus", "spi_device", "spi_hz")
@@ -75,6 +77,9 @@ class MeterSection:
     baud: int = option("Modbus RTU: speed", 9_600, low=1_200, high=115_200)
     parity: str = option("Modbus RTU: parity", "N", choices=("N", "E", "O"))
     unit: int = option("Modbus unit (slave) number", 1, low=1, high=247)
+    profile: str = option(
+        "own Modbus meter: path of its profile (.toml), with kind modbus-tcp:own or modbus-rtu:own", ""
+    )
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,9 @@ class ChainSection:
     )
     poll_every_s: int = option("seconds between looks", 21_600, low=60, high=86_400)
     code_hash: str = option("keccak-256 of the contract's code, 64 hex digits; empty: not compared", "")
+    mother_hive: int = option(
+        "the mother Hive that this home accepts; under any other the pool counts as asked for", 0, low=0, high=2**32 - 1
+    )
 
 
 @dataclass(frozen=True)
@@ -274,6 +282,7 @@ def _check(settings: WorkerSettings, file: Path) -> None:
     for name in ("phase_map", "reversed_phases", "u_gain", "i_gain", "pq_gain", "phi"):
         if len(getattr(settings.meter, name)) != 3:
             raise SettingsError(f"{file}: [meter]: {name} needs three entries, one per phase")
+    _check_modbus(settings.meter, file)
     battery = settings.battery
     if battery is not None and battery.min_permille >= battery.max_permille:
         raise SettingsError(f"{file}: [battery]: min_permille must be below max_permille")
@@ -286,6 +295,18 @@ def _check(settings: WorkerSettings, file: Path) -> None:
     clock = settings.clock
     if clock.kind == "granted" and not (clock.grant_socket and clock.start_unix_s):
         raise SettingsError(f"{file}: [clock]: a granted clock needs grant_socket and start_unix_s")
+
+
+def _check_modbus(meter: MeterSection, file: Path) -> None:
+    """An own meter needs its profile; a serial line's time-out must be shorter than the time until the next sample."""
+    if meter.kind.endswith(":own") and not meter.profile.endswith(".toml"):
+        raise SettingsError(f"{file}: [meter]: profile must name the .toml file of the meter with kind {meter.kind!r}")
+    timeout_s = 0.5 if meter.baud >= 9600 else 1.0
+    if meter.kind.startswith("modbus-rtu:") and timeout_s >= meter.sample_every_s:
+        raise SettingsError(
+            f"{file}: [meter]: sample_every_s = {meter.sample_every_s} must be longer than the time-out of "
+            f"{timeout_s:g} s at {meter.baud} baud; raise it, or the baud rate"
+        )
 
 
 def _check_assets(settings: WorkerSettings, file: Path) -> None:

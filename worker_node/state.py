@@ -143,6 +143,21 @@ class Account:
     reputation_permille: int = 1000
 
 
+PLAN_FLAGS = frozenset(
+    {
+        "plan_refused",
+        "last_good_plan",
+        "set_point_clipped",
+        "limit_share_exceeded",
+        "soc_start_clamped",
+        "soc_end_relaxed",
+        "comfort_relaxed",
+        "car_energy_relaxed",
+    }
+)
+"""What a plan can have beside it; the page has a sentence for each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The battery's schedule in hand.
@@ -150,7 +165,7 @@ class Plan:
     `source` is "hive" (agreed in a round), "alone" (own schedule without the Queen), "safe rule" (self-consumption) or
     "none" (no battery). `battery_w` and `net_w` have one entry for each slot from `first_slot`; the price is the
     announced one of `first_slot` or None. `told_w` is what the other assets were told last (heat_w, car_w, shed_w,
-    curtail_w). `flags` says what is not as it should be: `plan_refused`, `last_good_plan`, `set_point_clipped`, and
+    curtail_w). `flags` says what is not as it should be (`PLAN_FLAGS`): refused plans, set-points that were cut, and
     what the plan had to relax (market-design section 7).
     """
 

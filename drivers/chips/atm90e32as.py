@@ -4,6 +4,9 @@
         .start() -> MeterSample         set the chip up, or keep it running and return what it held
         .read_energy() -> MeterSample   the counters only; every second, cheap
         .read() -> MeterSample          counters and measurements
+        .read_cross_check() -> CrossCheckSet   apparent power, factors, temperature, and what does not fit together
+        .read_events(), .read_peaks(), .read_harmonics(), .read_reactive_power_var(), .read_angles_degree(),
+        .read_neutral_current_a(), .take_quadrants(), .self_test()
         .was_configured                 after start(): the chip was metering already, nothing was lost
     from drivers.chips.atm90e32as_settings import make_settings, PhaseCalibration
 
@@ -22,6 +25,7 @@ from drivers.chips import atm90e32as_scaling as scaling
 from drivers.chips.atm90e32as_energy import EnergyReader
 from drivers.chips.atm90e32as_link import Link
 from drivers.chips.atm90e32as_settings import PL_NUMERATOR, Atm90e32asSettings, make_settings
+from drivers.chips.cross_check import CrossCheckSet, findings
 from drivers.errors import BusFault, ChecksumFault, DriverError, RegistersLost, WrongChip
 from drivers.sample import (
     FLAG_BROWN_OUT,
@@ -52,6 +56,8 @@ class Atm90e32as:
         self._crc_ticks = 0
         self._ready = False
         self._foreign_counts = [0, 0]
+        self._temperature: float | None = None
+        self._states = (-1, -1)
         self.was_configured = False
 
     def start(self) -> MeterSample:
@@ -86,7 +92,6 @@ class Atm90e32as:
         self._cycle()
         try:
             measured = self._measure()
-            self._energy.check_marker()
         except (BusFault, ChecksumFault, RegistersLost):
             self._energy.flags |= FLAG_BUS_FAULTS
             measured = None
@@ -112,17 +117,76 @@ class Atm90e32as:
             events.append(word)
         return events[0], events[1]
 
-    def read_reactive_counts(self) -> tuple[int, int]:
-        """Total reactive energy since the last call (inductive, capacitive) in steps; a garbled one raises."""
-        counts = []
-        for address in (reg.REACTIVE_FORWARD[0], reg.REACTIVE_REVERSE[0]):
-            word = self._link.read(address)
-            if self._link.last() != word or word == reg.ALL_ONES:
-                word = self._link.last()
-                if word != self._link.last() or word == reg.ALL_ONES:
-                    raise ChecksumFault(f"register 0x{address:02X}: count lost; read the next interval")
-            counts.append(word)
-        return (counts[1], counts[0]) if self._settings.reversed_phases[0] else (counts[0], counts[1])
+    def take_quadrants(self) -> tuple[int, int, int, int]:
+        """Reactive energy in steps in quadrants I to IV since the last call. Totals of the chip; not settled."""
+        first, second, third, fourth = self._energy.quadrants
+        self._energy.quadrants = [0, 0, 0, 0]
+        return first, second, third, fourth
+
+    def read_peaks(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Peak voltages (V) and currents (A) of the home's phases in the last window. Raises like `read`."""
+        link, settings = self._link, self._settings
+        gains = dict(settings.configuration)
+        volts, amperes = [], []
+        for channel in settings.phase_map:
+            columns = reg.CALIBRATION[channel]
+            volts.append(scaling.peak_v(link.read_checked(reg.U_PEAK[channel], True), gains[columns[0]]))
+            word = link.read_checked(reg.I_PEAK[channel], True)
+            amperes.append(scaling.peak_a(word, gains[columns[1]]) * settings.current_factor)
+        return tuple(volts), tuple(amperes)
+
+    def read_harmonics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Fundamental and harmonic active power in W, each (total, A, B, C). Raises like `read`."""
+        link, factor, low = self._link, self._settings.current_factor, reg.LOW_WORD
+        parts = []
+        for addresses in (reg.P_FUNDAMENTAL, reg.P_HARMONIC):
+            values = [scaling.power(*link.read_double(one, low)) * factor for one in addresses]
+            parts.append(self._by_phase(values, True))
+        return parts[0], parts[1]
+
+    def read_neutral_current_a(self) -> float:
+        """Current of the neutral conductor as the chip computes it from the phases. Raises like `read`."""
+        amperes: float = scaling.current_a(self._link.read_checked(reg.I_RMS_N)) * self._settings.current_factor
+        return amperes
+
+    def read_cross_check(self) -> CrossCheckSet:
+        """Apparent power, factors, angles, and what does not fit together. Raises BusFault, ChecksumFault."""
+        link, settings, low = self._link, self._settings, reg.LOW_WORD
+        factor, order = settings.current_factor, settings.phase_map
+        power = self._by_phase([scaling.power(*link.read_double(one, low)) * factor for one in reg.P_MEAN], True)
+        apparent = [scaling.power(*link.read_double(one, low)) * factor for one in reg.S_MEAN]
+        factors = self._by_phase([scaling.power_factor(link.read_checked(one, True)) for one in reg.PF_MEAN], False)
+        volts = [scaling.voltage_v(link.read_checked(one)) for one in reg.U_RMS]
+        amperes = [scaling.current_a(link.read_checked(one)) * factor for one in reg.I_RMS]
+        self._temperature = scaling.temperature_c(link.read_checked(reg.TEMP, True))
+        ordered = (apparent[0],) + tuple([apparent[1 + one] for one in order])
+        in_order = (tuple([volts[one] for one in order]), tuple([amperes[one] for one in order]))
+        return CrossCheckSet(
+            power,
+            (None, None, None, None),
+            ordered,
+            in_order[0],
+            in_order[1],
+            factors,
+            None,
+            self._temperature,
+            findings(power, None, ordered, in_order[0], in_order[1], factors),
+        )
+
+    def read_reactive_power_var(self) -> tuple[float, ...]:
+        """Reactive power (total, A, B, C) in var. Raises like `read`."""
+        link, factor = self._link, self._settings.current_factor
+        values = [scaling.power(*link.read_double(one, reg.LOW_WORD)) * factor for one in reg.Q_MEAN]
+        return self._by_phase(values, True)
+
+    def read_angles_degree(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Angle of current to voltage (-180 to 180) and of each voltage to phase A's, as the chip's channels see them.
+
+        Without current the first means nothing; 0, 240, 120 is one rotation, 0, 120, 240 the swapped one.
+        """
+        link = self._link
+        current = [scaling.angle_mapped_degree(link.read_checked(one, True)) for one in reg.P_ANGLE]
+        return tuple(current), tuple([scaling.angle_degree(link.read_checked(one, True)) for one in reg.U_ANGLE])
 
     def _cycle(self) -> None:
         if not self._ready:
@@ -153,6 +217,7 @@ class Atm90e32as:
         try:
             sound = link.read_checked(reg.CRC_ERR_STATUS) == 0
             sound = sound and link.read_checked(reg.CRC_DIGEST, True) == self._digest
+            self._temperature = scaling.temperature_c(link.read_checked(reg.TEMP, True))
         except (BusFault, ChecksumFault):
             self._energy.flags |= FLAG_BUS_FAULTS
             return
@@ -243,33 +308,51 @@ class Atm90e32as:
 
     def _arm_crc_check(self) -> None:
         self._digest = self._link.read_checked(reg.CRC_DIGEST, True)
+        self._temperature = scaling.temperature_c(self._link.read_checked(reg.TEMP, True))
         self._crc_ticks = self._clock.ticks_ms()
 
     def _measure(self) -> tuple:  # type: ignore[type-arg]
         """(power, reactive, voltage, current, power factor, frequency, temperature, status) by home phase."""
-        link = self._link
-        settings = self._settings
-        factor = settings.current_factor
-        low = reg.LOW_WORD
-        active = [scaling.power(*link.read_double(address, low)) * factor for address in reg.P_MEAN]
-        reactive = [scaling.power(*link.read_double(address, low)) * factor for address in reg.Q_MEAN]
-        factors = [scaling.power_factor(link.read_checked(address, True)) for address in reg.PF_MEAN]
+        link, settings, low = self._link, self._settings, reg.LOW_WORD
+        factor, order = settings.current_factor, settings.phase_map
+        phases = [scaling.power(*link.read_double(address, low)) * factor for address in reg.P_MEAN[1:]]
+        counted = [phases[one] for one in range(3) if settings.mmode0 >> (2 - one) & 1]
+        active = self._by_phase([sum(counted)] + phases, True)
         volts = [scaling.voltage_v(link.read_checked(address)) for address in reg.U_RMS]
         amperes = [scaling.current_a(link.read_checked(address)) * factor for address in reg.I_RMS]
+        reactive = self._measure_reactive()
         frequency = scaling.frequency_hz(link.read_checked(reg.FREQ))
-        temperature = scaling.temperature_c(link.read_checked(reg.TEMP, True))
-        status = link.read_checked(reg.EMM_STATE0, True) << 16 | link.read_checked(reg.EMM_STATE1, True)
-        order = settings.phase_map
+        if not frequency:
+            # No phase alive, or a line that fell to zero meanwhile.
+            self._energy.check_marker()
+        state0 = self._state(reg.EMM_STATE0, self._states[0])
+        self._states = (state0, self._state(reg.EMM_STATE1, self._states[1]))
         return (
-            self._by_phase(active, True),
-            self._by_phase(reactive, True),
+            active,
+            reactive,
             tuple([volts[channel] for channel in order]),
             tuple([amperes[channel] for channel in order]),
-            self._by_phase(factors, False),
+            None,
             frequency,
-            temperature,
-            status,
+            self._temperature,
+            self._states[0] << 16 | self._states[1],
         )
+
+    def _measure_reactive(self) -> tuple:  # type: ignore[type-arg]
+        """Reactive power (total, None, None, None); all four where single transformers are turned round."""
+        turned = self._settings.reversed_phases
+        if any(turned) and not all(turned):
+            return self.read_reactive_power_var()
+        total = scaling.power(*self._link.read_double(reg.Q_MEAN[0], reg.LOW_WORD)) * self._settings.current_factor
+        return (-total if turned[0] else total, None, None, None)
+
+    def _state(self, address: int, before: int) -> int:
+        """A status word; one that is as the last sample found it needs no second look. Raises like `read`."""
+        try:
+            word = self._link.read(address)
+        except BusFault:
+            word = -1
+        return word if word == before else self._link.read_checked(address, True)
 
     def _by_phase(self, values: list[float], additive: bool) -> tuple[float, ...]:
         """Total and the home's phases of four signed values, reversed transformers turned round."""

@@ -8,7 +8,7 @@ LastSPIData. One cycle (reference/atm90e32as.md, section Energy arithmetic):
         LastSPIData known and unlike a count?   otherwise read 0x31 again as a marker
         E, then 0x78; equal and not 0xFFFF      book
         otherwise only 0x78, until two agree    book; 20 tries, else lost, bounded by fuse limit x time
-    0x31, then MeterEn
+    0x31, then the reactive totals 0x88 and 0x8C, then MeterEn
 
 The marker answers a question that E and 0x78 alone leave open: when an answer was garbled and LastSPIData still
 holds the word from before, the chip never saw the read, the count is still in its register, and booking the
@@ -37,6 +37,9 @@ REGISTERS = 8
 FRAMES = tuple(READ_FRAMES[address] for address in reg.ENERGY_FORWARD + reg.ENERGY_REVERSE)
 MARKER_FRAME = READ_FRAMES[reg.PL_CONST_H]
 ENABLE_FRAME = READ_FRAMES[reg.METER_EN]
+REACTIVE_FRAMES = (READ_FRAMES[reg.REACTIVE_FORWARD[0]], READ_FRAMES[reg.REACTIVE_REVERSE[0]])
+# (capacitive, exporting) -> quadrants I to IV.
+QUADRANT_OF = {(0, False): 0, (0, True): 1, (1, True): 2, (1, False): 3}
 LOST = -1
 UNREAD = -2
 
@@ -62,6 +65,8 @@ class EnergyReader:
         self._skip_checks = 0
         self._trusted_ticks: int | None = None
         self.last_cycle_ticks: int | None = None
+        self.quadrants = [0, 0, 0, 0]
+        self._mask = settings.mmode0 & 7
         self._clear()
 
     def _clear(self) -> None:
@@ -90,6 +95,7 @@ class EnergyReader:
         complete = self._read_registers(now)
         complete = self._closing_check(complete)
         self._book(complete, now)
+        self._read_reactive()
         if self._link.faults != faults:
             self.flags |= FLAG_BUS_FAULTS
         if self._is_enabled():
@@ -128,6 +134,24 @@ class EnergyReader:
         self._skip_checks = 1
         self._trusted_ticks = now
         self.last_cycle_ticks = now
+
+    def _read_reactive(self) -> None:
+        """Book the reactive totals to their quadrants; they are not settled, so a garbled one is left out, flagged."""
+        active = self._words[0] - self._words[4] if self._words[0] >= 0 and self._words[4] >= 0 else 0
+        turned = self._settings.reversed_phases[0]
+        before = self._marker
+        for capacitive in range(2):
+            try:
+                rx = self._link.transfer(REACTIVE_FRAMES[capacitive])
+                word = rx[2] << 8 | rx[3]
+                if word != self._link.last() or word == reg.ALL_ONES:
+                    word = self._recover(word, before)
+            except BusFault:
+                word = self._recover(reg.ALL_ONES, before)
+            before = word
+            if word > 0:
+                place = (1 - capacitive if turned else capacitive, active < 0 if not turned else active > 0)
+                self.quadrants[QUADRANT_OF[place]] += word
 
     def _note_gap(self, now: int) -> None:
         """Flag a late cycle; where the fuse would let a 16-bit register run over, its energy may be lost."""
@@ -256,7 +280,7 @@ class EnergyReader:
                 booked[index] += words[index]
         self._settle(words)
         net_total = words[0] - words[4]
-        net = net_total - (words[1] + words[2] + words[3] - words[5] - words[6] - words[7])
+        net = net_total - self._net_of_phases(words)
         if complete:
             self._cross_check(net + self._carried_net, abs(net_total), now)
             self._since = [now] * REGISTERS
@@ -264,6 +288,13 @@ class EnergyReader:
         else:
             self._carried_net += net
         self.last_cycle_ticks = now
+
+    def _net_of_phases(self, words: list[int]) -> int:
+        """Net counts of the phases that the chip's total is made of (mmode0 bits 2..0 are A, B, C)."""
+        mask = self._mask
+        if mask == 7:
+            return words[1] + words[2] + words[3] - words[5] - words[6] - words[7]
+        return sum([words[1 + k] - words[5 + k] for k in range(3) if mask >> (2 - k) & 1])
 
     def _account_for_lost(self, now: int) -> None:
         """Bound what the lost registers held; unread ones keep their count in the chip and their time span."""
@@ -312,14 +343,13 @@ class EnergyReader:
     def _cross_check(self, net: int, flow: int, now: int) -> None:
         """Totals against phases: within 4 counts and what flows while the registers are read one by one.
 
-        The only sight of a flipped address bit on the way to the chip. The difference bounds the error. A chip
-        whose totals leave phases out (settings.mmode0) cannot be checked so.
+        The only sight of a flipped address bit on the way to the chip. The difference bounds the error.
         """
         if self._skip_checks:
             self._skip_checks -= 1
             return
         since = self._since[0]
-        if since is None or self._settings.mmode0 & 7 != 7:
+        if since is None:
             return
         gap_ms = self._clock.ticks_diff(now, since)
         reading_ms = self._clock.ticks_diff(self._clock.ticks_ms(), now) + 1

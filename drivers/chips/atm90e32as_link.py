@@ -61,15 +61,27 @@ class Link:
         )
 
     def read_double(self, address: int, low_offset: int) -> tuple[int, int]:
-        """High and low word of one 32-bit value; asked again when a refresh fell between. Raises ChecksumFault."""
-        high = self.read_checked(address, True)
-        for _ in range(ATTEMPTS):
-            low = self.read_checked(address + low_offset, True)
-            after = self.read_checked(address, True)
-            if after == high:
+        """High and low word of one 32-bit value; asked again when a refresh fell between. Raises ChecksumFault.
+
+        The high word is read before and after, which tells a garbled one too; the low one is in LastSPIData.
+        """
+        high = -1
+        for _ in range(2 * ATTEMPTS):
+            try:
+                if high < 0:
+                    high = self.read(address)
+                low = self.read(address + low_offset)
+                sound = self.last() == low
+                after = self.read(address)
+            except BusFault:
+                self.faults += 1
+                high = -1
+                continue
+            if sound and after == high:
                 return high, low
+            self.faults += not sound
             high = after
-        raise ChecksumFault(f"register 0x{address:02X}: the high word changed at each of {ATTEMPTS} reads")
+        raise ChecksumFault(f"register 0x{address:02X}: its two words do not stand still in {2 * ATTEMPTS} reads")
 
     def write_checked(self, address: int, word: int, read_back: bool = True) -> None:
         """Write, compare LastSPIData, compare the register itself. Raises ChecksumFault, BusFault."""

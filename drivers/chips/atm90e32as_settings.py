@@ -17,6 +17,10 @@ PL_NUMERATOR = 450000000000
 NANOWH_PER_COUNT_AT_MC_1 = 10000000000
 MMODE0_50_HZ_FOUR_WIRE = 0x0087
 MMODE0_60_HZ = 1 << 12
+FOUR_WIRE, THREE_WIRE, SPLIT_PHASE = "four-wire", "three-wire", "split-phase"
+# Three-wire: bit 8, no CF2 change; split phase: the same with phase B out of the sums (its bit 1 stays clear).
+MMODE0_OF = {FOUR_WIRE: MMODE0_50_HZ_FOUR_WIRE, THREE_WIRE: 0x0185, SPLIT_PHASE: 0x0185}
+SQUARE_ROOT_OF_TWO_NANO = 1414213562
 MMODE0_ABSOLUTE_SUMS = 3 << 3
 
 # Raw register words of one phase: gains are 2^-15 with 0x8000 = 1; pq_gain, offsets are 16-bit twos complement
@@ -55,15 +59,27 @@ def make_settings(
     reversed_phases: tuple[bool, bool, bool] = (False, False, False),
     max_gap_ms: int = 5000,
     current_factor: int = 1,
-    mmode0: int = MMODE0_50_HZ_FOUR_WIRE,
+    wiring: str = FOUR_WIRE,
+    mmode0: int | None = None,
     pga: int = 0,
     start_threshold_mw: int = 0,
     phase_threshold_mw: int = 0,
     sag_threshold: int = 0x1000,
     phase_loss_threshold: int = 0x0400,
+    sag_centivolt: int = 0,
+    phase_loss_centivolt: int = 0,
+    sag_peak_windows_ms: tuple[int, int] = (0x3F, 0x14),
+    over_voltage_threshold: int = 0xC000,
+    over_current_threshold: int = 0xC000,
+    neutral_warning_ma: int = 0xFFFF,
     channel_map_i: int = 0x0210,
 ) -> Atm90e32asSettings:
-    """Checked settings of one chip; thresholds of power in milliwatts, `pga` and the others as register words."""
+    """Checked settings of one chip; thresholds of power in milliwatts, `pga` and the others as register words.
+
+    `mmode0` overrules `wiring`. A voltage in hundredths of a volt overrules the threshold word of the same name
+    (usual: 78 % and 10 % of nominal). Over-voltage and -current are fractions of the converter's peak, 65535 = 1.
+    """
+    mmode0 = _mode_word(wiring, mmode0)
     _require("meter_constant", meter_constant, 7, 1000000)
     if NANOWH_PER_COUNT_AT_MC_1 % meter_constant or PL_NUMERATOR % meter_constant:
         raise ValueOutOfRange(
@@ -82,8 +98,15 @@ def make_settings(
         (reg.MMODE0, mmode0),
         (reg.MMODE1, pga),
         (reg.CHANNEL_MAP_I, channel_map_i),
-        (reg.SAG_TH, sag_threshold),
-        (reg.PHASE_LOSS_TH, phase_loss_threshold),
+        (reg.SAG_TH, _voltage_word(sag_centivolt, calibration) if sag_centivolt else sag_threshold),
+        (
+            reg.PHASE_LOSS_TH,
+            _voltage_word(phase_loss_centivolt, calibration) if phase_loss_centivolt else phase_loss_threshold,
+        ),
+        (reg.SAG_PEAK_DET_CFG, sag_peak_windows_ms[1] << 8 | sag_peak_windows_ms[0]),
+        (reg.OV_TH, over_voltage_threshold),
+        (reg.OI_TH, over_current_threshold),
+        (reg.IN_WARN_TH, neutral_warning_ma),
     ]
     words += _threshold_words(line_frequency_hz, start_threshold_mw, phase_threshold_mw)
     words += _calibration_words(calibration)
@@ -130,6 +153,22 @@ def _check_choices(
             "reversed_phases: the chip's totals cannot turn single phases round; turn the transformer or "
             "choose a sum_rule of 1 or 2"
         )
+
+
+def _mode_word(wiring: str, mmode0: int | None) -> int:
+    """MMode0 without the bit of 60 Hz."""
+    if wiring not in MMODE0_OF:
+        raise ValueOutOfRange(f"wiring {wiring!r} is none of {sorted(MMODE0_OF)}")
+    return MMODE0_OF[wiring] if mmode0 is None else mmode0
+
+
+def _voltage_word(centivolt: int, calibration: tuple) -> int:  # type: ignore[type-arg]
+    """SagTh or PhaseLossTh: V x 100 x sqrt 2 / (2 x Ugain / 32768), to the nearest; one word serves all phases."""
+    if not calibration or not calibration[0][0]:
+        raise ValueOutOfRange("calibration: a voltage threshold needs the voltage gain of phase A")
+    divisor = 2 * calibration[0][0] * 1000000000
+    word: int = (2 * centivolt * SQUARE_ROOT_OF_TWO_NANO * 32768 + divisor) // (2 * divisor)
+    return word
 
 
 def _threshold_words(line_frequency_hz: int, start_mw: int, phase_mw: int) -> list[tuple[int, int]]:

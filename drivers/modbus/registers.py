@@ -79,3 +79,50 @@ def crc16_bytes(data: bytes) -> bytes:
     """Return the RTU checksum as its two bytes on the wire, low byte first."""
     crc = crc16(data)
     return bytes((crc & 0xFF, crc >> 8))
+
+
+def unsigned_of(words: list[int], low_word_first: bool = False) -> int:
+    """Return words of 16 bits as one unsigned integer. Raises ValueOutOfRange for a word that is none."""
+    value = 0
+    for word in reversed(words) if low_word_first else words:
+        if not 0 <= word <= 0xFFFF:
+            raise ValueOutOfRange(f"{word} is no register of 16 bits")
+        value = value << 16 | word
+    return value
+
+
+def signed_of(words: list[int], low_word_first: bool = False) -> int:
+    """Return words as one integer in two's complement; errors as for `unsigned_of`."""
+    value = unsigned_of(words, low_word_first)
+    top = 1 << (16 * len(words))
+    return value - top if value & (top >> 1) else value
+
+
+def words_of(value: int, count: int, low_word_first: bool = False) -> list[int]:
+    """Return an integer (negative: two's complement) as `count` words. Raises ValueOutOfRange if it does not fit."""
+    top = 1 << (16 * count)
+    if not -(top >> 1) <= value < top:
+        raise ValueOutOfRange(f"{value} does not fit into {count} registers")
+    words = [(value >> (16 * place)) & 0xFFFF for place in range(count)]
+    return words if low_word_first else words[::-1]
+
+
+def scaled_by_ten(raw: int, exponent: int) -> int:
+    """Return raw * 10**exponent to the nearest integer, halves away from zero, without a float."""
+    if exponent >= 0:
+        return int(raw * 10**exponent)
+    divisor = 10**-exponent
+    magnitude = (abs(raw) * 2 + divisor) // (2 * divisor)
+    return int(-magnitude if raw < 0 else magnitude)
+
+
+def decimal_text(raw: int, exponent: int) -> str:
+    """Return raw * 10**exponent as exact text: an integer for exponent >= 0, else at least one decimal."""
+    if exponent >= 0:
+        return str(raw * 10**exponent)
+    whole, part = divmod(abs(raw), 10**-exponent)
+    text = str(part)
+    text = "0" * (-exponent - len(text)) + text
+    while len(text) > 1 and text[-1] == "0":
+        text = text[:-1]
+    return ("-" if raw < 0 else "") + str(whole) + "." + text

@@ -6,8 +6,9 @@
         .advance(to_ms, phase_power_w, phase_reactive_var=(0, 0, 0), voltage_v=(230, 230, 230),
                  frequency_hz=50.0, temperature_c=25.0)   physics, constant since .now_ms
         .advance_to(to_ms)                     the same, asking source(from_ms, to_ms) -> Physics
+        .set_harmonics(permille)               share of active power that is harmonic
         .set_fault(kind, on=True)              "stuck-high", "stuck-low", "energy-stuck", "energy-frozen",
-                                               "bit-flip", "brown-out", "poke"
+                                               "bit-flip", "busy", "brown-out", "poke"
         .truth_import_counts, .truth_export_counts          counts metered on the total since creation, exact
         .truth_phase_import_counts, .truth_phase_export_counts   the same by phase
         .physical_import_uj, .physical_export_uj            energy offered to the total, even while not metering
@@ -31,7 +32,7 @@ from typing import NamedTuple
 from drivers.bus import Clock, SpiDevice
 from drivers.errors import BusFault
 from drivers.sim import atm90e32as_memory as mem
-from drivers.sim.atm90e32as_faults import DEFAULT_FLIP_ONE_IN, Fault, FaultPlan
+from drivers.sim.atm90e32as_faults import BUSY_ONE_IN, DEFAULT_FLIP_ONE_IN, Fault, FaultPlan
 from drivers.sim.atm90e32as_physics import IDEAL_GAINS, Metering
 
 BUFFER_BYTES = mem.BUFFER_BYTES
@@ -191,13 +192,16 @@ class Atm90e32asEmulator(SpiDevice):
         sent = tx
         if fault and kind == "flip-mosi":
             sent = (int.from_bytes(tx, "big") ^ 1 << fault.bit).to_bytes(len(tx), "big")
+        contested = q[mem.I_BUSY] and self._draw() % BUSY_ONE_IN == 0
+        if contested:
+            sent = (int.from_bytes(tx, "big") & self._draw()).to_bytes(len(tx), "big")
         if self._is_resetting():
             rx = b"\xff" * len(tx)
         else:
             rx = self._exchange(sent, 8 * len(tx) + {"short": -1, "long": 1}.get(kind, 0))
         if kind == "drop-answer":
             raise BusFault(f"the answer to transfer {number} was dropped (fault plan)")
-        rx = self._disturb(rx, fault)
+        rx = self._draw().to_bytes(4, "big")[: len(rx)] if contested else self._disturb(rx, fault)
         if self.transcript is not None:
             self.transcript.append((bytes(tx), rx))
         return rx
@@ -212,14 +216,22 @@ class Atm90e32asEmulator(SpiDevice):
             return bytes(len(rx))
         bits = 1 << fault.bit if fault and kind == "flip" else 0
         if q[mem.I_FLIP_ONE_IN]:
-            # Numerical Recipes' linear congruential generator; its state is in the buffer, its high bits are used.
-            q[mem.I_RANDOM] = (q[mem.I_RANDOM] * 1664525 + 1013904223) & 0xFFFFFFFF
-            draw = q[mem.I_RANDOM] >> 8
+            draw = self._step_random() >> 8
             if draw // 16 % q[mem.I_FLIP_ONE_IN] == 0:
                 bits ^= 1 << draw % 16
         if not bits:
             return rx
         return (int.from_bytes(rx, "big") ^ bits).to_bytes(len(rx), "big")
+
+    def _step_random(self) -> int:
+        """Numerical Recipes' linear congruential generator; its state is in the buffer, its high bits are good."""
+        q = self._q
+        q[mem.I_RANDOM] = (q[mem.I_RANDOM] * 1664525 + 1013904223) & 0xFFFFFFFF
+        return q[mem.I_RANDOM]
+
+    def _draw(self) -> int:
+        """32 random bits."""
+        return self._step_random() >> 16 << 16 | self._step_random() >> 16
 
     def _is_resetting(self) -> bool:
         ready_at = self._q[mem.I_READY_AT_TICKS]
@@ -233,7 +245,7 @@ class Atm90e32asEmulator(SpiDevice):
 
     def _refresh_special(self) -> None:
         q = self._q
-        unusual = q[mem.I_MISO_MODE] or q[mem.I_FLIP_ONE_IN] or q[mem.I_READY_AT_TICKS]
+        unusual = q[mem.I_MISO_MODE] or q[mem.I_FLIP_ONE_IN] or q[mem.I_READY_AT_TICKS] or q[mem.I_BUSY]
         self._special = bool(unusual or self._plan.by_transfer or self.transcript is not None)
 
     # Supply, resets, faults -----------------------------------------------------------------------------------
@@ -284,6 +296,8 @@ class Atm90e32asEmulator(SpiDevice):
             q[mem.I_ENERGY_MODE] = _ENERGY_MODES[kind] if on else mem.ENERGY_NORMAL
         elif kind == "bit-flip":
             q[mem.I_FLIP_ONE_IN] = (bit or DEFAULT_FLIP_ONE_IN) if on else 0
+        elif kind == "busy":
+            q[mem.I_BUSY] = int(on)
         elif kind == "brown-out":
             self._reset()
         elif kind == "poke":
@@ -291,6 +305,10 @@ class Atm90e32asEmulator(SpiDevice):
         else:
             raise ValueError(f"unknown fault {kind!r}")
         self._refresh_special()
+
+    def set_harmonics(self, permille: int) -> None:
+        """Thousandths of the active power that is not at the fundamental."""
+        self._q[mem.I_HARMONIC_PERMILLE] = permille
 
     def peek(self, address: int) -> int:
         """A register's word without any side effect, for tests and pages."""

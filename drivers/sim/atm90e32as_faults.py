@@ -16,6 +16,7 @@
 | energy-frozen | ms | energy registers answer the same count for ever, neither cleared nor accumulated |
 | bit-flip | ms | one answer in `bit` (0: 200) has a random bit inverted |
 | brown-out | ms | all registers back to reset, MeterEn 0 |
+| busy | ms | one transfer in four meets another sender: the request is garbled, the answer is random |
 | poke | ms | one configuration bit changes by itself: `bit` of UgainA (0x61) |
 """
 
@@ -26,9 +27,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 BY_TRANSFER = ("flip", "flip-mosi", "ones", "zeros", "drop", "drop-answer", "short", "long", "delay")
-MODES = ("stuck-high", "stuck-low", "energy-stuck", "energy-frozen", "bit-flip")
+MODES = ("stuck-high", "stuck-low", "energy-stuck", "energy-frozen", "bit-flip", "busy")
 BY_TIME = (*MODES, "brown-out", "poke")
 DEFAULT_FLIP_ONE_IN = 200
+BUSY_ONE_IN = 4
 
 
 class Fault(NamedTuple):

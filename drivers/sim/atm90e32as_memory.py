@@ -44,10 +44,13 @@ VERSION = 1
     I_PHYSICAL_IMPORT,
     I_PHYSICAL_EXPORT,
     I_OVERFLOW_MASK,
-) = range(22)
+    I_BUSY,
+    I_HARMONIC_PERMILLE,
+) = range(24)
 I_FRACTION = 24  # 12: active T, A, B, C; reactive T, A, B, C; apparent T, A, B, C
 I_METERED = 36  # 20: counts booked into 0x80 .. 0x93 since creation
 I_WINDOW = 56  # 9 sums over the running window: P, Q in mW, mvar x ms; U in mV x ms
+I_HARMONIC_REST = 74  # 8: thousandths of a count of harmonic energy, in the order of 0x80 .. 0x87
 I_PUBLISHED = 65  # 9 means of the last whole window: mW, mvar, mV
 
 NOT_LATCHED = -1  # golden CRC before the configuration was first locked

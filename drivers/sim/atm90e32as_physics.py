@@ -3,7 +3,7 @@
 Energy is integrated in integers (1/25 uJ, see atm90e32as_memory), so what was metered is known exactly. Power,
 rms, power factor and angles are means over 16 line cycles. Source: data sheet, metering and measurement chapters;
 reference/atm90e32as.md, "Emulator must" 7 to 10.
-Not emulated: harmonics (fundamental equals total), the phase delay registers, neutral conductor sensing.
+Harmonics are a share of active power that a test sets. Not emulated: the phase delay registers, neutral sensing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from drivers.sim.atm90e32as_memory import (
     I_BOUNDARY_MS,
     I_ENERGY_MODE,
     I_FRACTION,
+    I_HARMONIC_PERMILLE,
+    I_HARMONIC_REST,
     I_METERED,
     I_OVERFLOW_MASK,
     I_OVERFLOWS,
@@ -27,6 +29,8 @@ from drivers.sim.atm90e32as_memory import (
 
 IDEAL_GAINS = ((0x8000, 0x8000), (0x8000, 0x8000), (0x8000, 0x8000))
 WINDOW_MS = {50: 320, 60: 267}
+# Peaks that drive the converters of the emulated board to full scale: what its thresholds are fractions of.
+FULL_SCALE_PEAK_MV, FULL_SCALE_PEAK_MA = 600_000, 120_000
 
 
 class Metering:
@@ -146,7 +150,10 @@ class Metering:
             value = value & 0xFFFF if self._wraps else 0xFFFF
         words[address] = value
         if address < 0x88:
-            words[address + 0x20] = min(0xFFFF, words[address + 0x20] + counts)
+            rest = I_HARMONIC_REST + address - 0x80
+            harmonic, q[rest] = divmod(q[rest] + counts * q[I_HARMONIC_PERMILLE], 1000)
+            words[address + 0x20] = min(0xFFFF, words[address + 0x20] + counts - harmonic)
+            words[address + 0x28] = min(0xFFFF, words[address + 0x28] + harmonic)
 
     def average(self, values: list[int], from_ms: int, to_ms: int) -> bool:
         """Feed constant P, Q (mW, mvar) and U (mV) into the running window; True when a window was completed."""
@@ -180,6 +187,11 @@ class Metering:
         state0 = (0x20 if not any(p) else 0) | (0x40 if not any(r) else 0) | (0x10 if not any(p + r) else 0)
         state1 = 8 * (self._total(p, False) < 0) | 128 * (self._total(r, False) < 0)
         for phase in range(3):
+            # Over-voltage and -current: the sine's peak against a fraction of the converter's full scale.
+            peak_mv = u[phase] * math.sqrt(2)
+            peak_ma = math.hypot(p[phase], r[phase]) * 1000 / u[phase] * math.sqrt(2) if u[phase] else 0.0
+            state0 |= (peak_mv * 65535 > words[0x06] * FULL_SCALE_PEAK_MV) << (12 - phase)
+            state0 |= (peak_ma * 65535 > words[0x0B] * FULL_SCALE_PEAK_MA) << (15 - phase)
             state1 |= (p[phase] < 0) << (2 - phase) | (r[phase] < 0) << (6 - phase)
             # Threshold word -> mV: V = th x 2 x (Ugain / 32768) / (100 x sqrt 2).
             millivolts_per_step = words[0x61 + 4 * phase] * 1000 / (32768 * 50 * math.sqrt(2))
@@ -206,10 +218,19 @@ class Metering:
             for index, milli in enumerate((total, *phases)):
                 raw = (milli * 25 + 4) // 8 & 0xFFFFFFFF
                 words[base + index], words[base + 0x10 + index] = raw >> 16, raw & 0xFFFF
-        words[0xD0:0xD4], words[0xE0:0xE4] = words[0xB0:0xB4], words[0xC0:0xC4]
+        self._publish_harmonics((self._total(p, self._absolute[0]), *p))
         for index, (milli, apparent) in enumerate(zip((words_total(p), *p), (sum(s), *s), strict=True)):
             words[0xBC + index] = (round(1000 * milli / apparent) if apparent else 0) & 0xFFFF
         self._publish_rms(true_p, true_q, volts)
+
+    def _publish_harmonics(self, powers: tuple[int, ...]) -> None:
+        """Active power split into its fundamental (0xD0..) and the rest (0xD4..)."""
+        words, share = self._words, self._q[I_HARMONIC_PERMILLE]
+        for index, milli in enumerate(powers):
+            harmonic = milli * share // 1000
+            for base, part in ((0xD0, milli - harmonic), (0xD4, harmonic)):
+                raw = (part * 25 + 4) // 8 & 0xFFFFFFFF
+                words[base + index], words[base + 0x10 + index] = raw >> 16, raw & 0xFFFF
 
     def _publish_rms(self, p: list[int], r: list[int], volts: list[int]) -> None:
         words = self._words

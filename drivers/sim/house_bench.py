@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 from drivers.bus import Clock, SpiDevice
 from drivers.chips.atm90e32as import Atm90e32as
 from drivers.chips.atm90e32as_settings import Atm90e32asSettings, make_settings
-from drivers.modbus.eastron import EastronMeter
+from drivers.linux.modbus_profiles import load_profile
+from drivers.modbus.meter import ModbusMeter
 from drivers.sample import MeterSample
 from drivers.sim.atm90e32as import BUFFER_BYTES, Atm90e32asEmulator
 from drivers.sim.atm90e32as_faults import Fault
@@ -266,7 +267,7 @@ class SimulatedMeter:
             device = open_serial(SerialLine(sdm.serial_port, baud=_PTY_BAUD))
         opening.enter_context(device)
         limit_w, last_valid = self.settings.fuse_limit_w, self.settings.last_valid
-        self.driver = EastronMeter(device, self.clock, model, limit_w, last_valid=last_valid)
+        self.driver = ModbusMeter(device, self.clock, load_profile(model.lower()), limit_w, last_valid=last_valid)
 
     def _on_segment(self, start_unix_ms: int, end_unix_ms: int, net: tuple[int, int, int]) -> None:
         """Let the chip meter a stretch of constant power; what it has metered already is not repeated."""

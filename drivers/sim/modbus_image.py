@@ -1,21 +1,21 @@
-"""What the input registers of an Eastron meter hold for a given truth: floats as the meter would round them.
+"""What the registers of a meter hold for a given truth, laid out by the meter's profile.
 
-The layout comes from the driver's table (`drivers.modbus.eastron_points`), the values from `MeterTruth`. A
-simulated meter sits at power factor 1 at every phase; its voltage and frequency are what the truth says.
+Floats are rounded as the meter would, integers to its decimals; points without a truth hold 0. A simulated meter
+sits at power factor 1 at every phase; its voltage and frequency are what the truth says.
 """
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drivers.modbus.eastron_points import SDM120_POINTS, SDM630_POINTS
+from drivers.modbus.profile import KINDS, MeterProfile, Point
+from drivers.modbus.registers import words_of
 
 FAULTS = ("energy-stuck", "stuck-high", "bit-flip", "brown-out", "silent", "busy")
-"""What a simulated Modbus meter can be told to do wrong."""
+"""What a simulated Modbus meter in the demo can be told to do wrong."""
 
 MICROJOULE_PER_KWH = 3_600_000_000_000
 Three = tuple[int, int, int]
-POINTS = {"SDM630": SDM630_POINTS, "SDM120": SDM120_POINTS, "SDM230": SDM120_POINTS}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def _total_values(truth: MeterTruth) -> Iterator[tuple[str, float]]:
     yield "current_avg", sum(amperes) / 3
     yield "current_sum", sum(amperes)
     yield "active_power_total", power_w
+    yield "import_power_total", max(power_w, 0.0)
+    yield "export_power_total", max(-power_w, 0.0)
     yield "apparent_power_total", sum(abs(milliwatts) for milliwatts in truth.phase_milliwatts) / 1000
     yield "power_factor_total", -1.0 if power_w < 0 else 1.0
     yield "frequency", truth.frequency_millihertz / 1000
@@ -79,15 +81,27 @@ def _total_values(truth: MeterTruth) -> Iterator[tuple[str, float]]:
         yield f"export_active_energy_L{phase + 1}", _kwh(truth.phase_export_microjoule[phase])
 
 
-def register_image(model: str, truth: MeterTruth) -> dict[int, int]:
-    """Return address -> word of every input register that the model has; points without a truth hold 0.0."""
+def _point_words(profile: MeterProfile, point: Point, name: str, value: float) -> list[int]:
+    """Return the registers of one point; energies are truncated as counters are, the rest is rounded."""
+    if point.unit == "Wh":
+        value *= 1000
+    if point.kind == "float32":
+        words = float32_words(value)
+        return words[::-1] if profile.low_word_first else words
+    scaled = value * 10**point.decimals
+    raw = int(scaled) if name.startswith(("import_active", "export_active")) else round(scaled)
+    return words_of(raw, KINDS[point.kind], profile.low_word_first)
+
+
+def register_image(profile: MeterProfile, truth: MeterTruth) -> dict[int, int]:
+    """Return address -> word of every register that the profile names; points without a truth hold 0."""
     values = dict(_total_values(truth))
-    if model == "SDM630":
-        for phase in range(3):
-            values.update(_phase_values(truth, phase, f"_L{phase + 1}"))
-    else:
+    if "voltage" in profile.points or "active_power" in profile.points:
         values.update(_phase_values(truth, 0, ""))
-    image: dict[int, int] = {}
-    for name, address, _, _ in POINTS[model]:
-        image[address], image[address + 1] = float32_words(values.get(name, 0.0))
+    for phase in range(3):
+        values.update(_phase_values(truth, phase, f"_L{phase + 1}"))
+    image: dict[int, int] = {identity.address: identity.low for identity in profile.identify}
+    for name, point in profile.points.items():
+        words = _point_words(profile, point, name, values.get(name, 0.0))
+        image.update(zip(range(point.address, point.address + len(words)), words, strict=True))
     return image

@@ -146,7 +146,8 @@ class QueenIteration:
 
     `flexible` is the number of Workers that answer prices; `constant_w` the sum of the forecasts (W) of those
     that do not. `price_e7`, `gamma_e9` and `forget` always hold what is to be broadcast next, `agreed_e7` the price
-    that the last answers answered to, `finished` whether the round may end.
+    that ends the round (the one the last answers answered to; with `blend` the next one, which is nearer and, moved
+    into the tariff, proves a better bound), `finished` whether the round may end.
     """
 
     def __init__(
@@ -242,11 +243,14 @@ class QueenIteration:
         if correction_kw is not None:
             self._aggregate.correct(self._with_constant(correction_kw))
         self.progress = self._judge(total_kw, _bounded(cost_sum_e9_coin, LARGEST_COST_E9) / COST_STEPS)
-        self.agreed_e7 = self._provable(self.price_e7)
+        self.agreed_e7 = self.price_e7
         if self._weights is not None:
             self.gamma_e9 = self._weights.update(residual_e9_kw2, inner_e9_kw2, missing_share)
             self.forget = self._weights.forget
-        return self._next_price(self._aggregate.finished_step(self.gamma_e9, number + 1))
+        price = self._next_price(self._aggregate.finished_step(self.gamma_e9, number + 1))
+        if self._blender is not None:
+            self.agreed_e7 = self._provable(price)
+        return price
 
     def _provable(self, prices_e7: tuple[int, ...]) -> tuple[int, ...]:
         """Return the price that ends the round: moved to where it proves a lower bound."""

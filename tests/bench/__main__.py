@@ -15,6 +15,8 @@ BENCHES = (
     "typed_data",
     "ingest",
     "schedule",
+    "chips",
+    "modbus_bus",
     "worker",
     "settlement",
     "coordination",

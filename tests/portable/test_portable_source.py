@@ -26,6 +26,16 @@ COUNTER_PATH = [
     DRIVERS / "chips" / "atm90e32as_link.py",
     DRIVERS / "chips" / "atm90e32as_energy.py",
     DRIVERS / "chips" / "atm90e32as.py",
+    DRIVERS / "chips" / "ade_site.py",
+    DRIVERS / "chips" / "ade_settings.py",
+    DRIVERS / "chips" / "signed_counts.py",
+    DRIVERS / "chips" / "ade_meter.py",
+    DRIVERS / "chips" / "ade7878_registers.py",
+    DRIVERS / "chips" / "ade7878_settings.py",
+    DRIVERS / "chips" / "ade7878_link.py",
+    DRIVERS / "chips" / "ade9000_registers.py",
+    DRIVERS / "chips" / "ade9000_settings.py",
+    DRIVERS / "chips" / "ade9000_link.py",
 ]
 FORBIDDEN_IMPORTS = {
     "typing", "dataclasses", "enum", "__future__", "decimal", "asyncio", "spidev", "smbus2", "pymodbus",
@@ -62,7 +72,10 @@ def test_the_driver_hands_scaled_values_to_measurements_only() -> None:
             for node in ast.walk(function):
                 if isinstance(node, ast.Name) and node.id == "scaling":
                     users.add(function.name)
-    assert users == {"_measure"}
+    assert users <= {
+        "_measure", "_measure_reactive", "_check_crc", "_arm_crc_check", "read_cross_check", "read_peaks",
+        "read_harmonics", "read_neutral_current_a", "read_reactive_power_var", "read_angles_degree",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PORTABLE, ids=names(PORTABLE))

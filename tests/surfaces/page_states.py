@@ -175,6 +175,19 @@ def queen_away() -> State:
     return replace(usual(), slots=rows, today=today_of(rows), link=link, plan=plan)
 
 
+def plan_relaxed() -> State:
+    """The car leaves too early for its energy, and the battery is not as the plan expected."""
+    state = usual()
+    flags = ("set_point_clipped", "car_energy_relaxed")
+    return replace(state, plan=replace(state.plan, flags=flags))
+
+
+def plan_refused() -> State:
+    """No plan can be carried out: the last good one is followed."""
+    state = usual()
+    return replace(state, plan=replace(state.plan, source="alone", flags=("plan_refused", "last_good_plan")))
+
+
 def clock_not_trusted() -> State:
     """The time is not disciplined."""
     return replace(usual(), clock_trusted=False)
@@ -299,6 +312,8 @@ ALL = {
     "no-battery": no_battery,
     "meter-silent": meter_silent,
     "queen-away": queen_away,
+    "plan-relaxed": plan_relaxed,
+    "plan-refused": plan_refused,
     "clock": clock_not_trusted,
     "credit-low": credit_low,
     "credit-used-up": credit_used_up,

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from worker_node.state import State
+from worker_node.state import PLAN_FLAGS, State
 from worker_node.web.catalogue import ENGLISH
 from worker_node.web.numbers import ENGLISH_NUMBERS, MINUS
 from worker_node.web.reader import Reader
@@ -102,6 +102,43 @@ def test_queen_away_counts_what_is_kept(states: ModuleType, see: See) -> None:
     )
     assert ("wait", "3 signed quarter-hours are kept safely here until the Queen has them") in trust(page)
     assert page.now.plan == "The battery follows its own plan, made without the Queen."
+
+
+def test_what_a_plan_had_to_give_up_is_told_in_words(states: ModuleType, see: See) -> None:
+    page = see(states.plan_relaxed())
+    assert page.now.plan == "The battery follows the plan agreed in the Hive."
+    assert page.now.flags == (
+        "Something at home is not as the plan expected, a fuller battery or a car that is away; "
+        "your devices do as much of the plan as they can.",
+        "The car cannot get all the energy you asked for before it leaves; it is charged as much as the time allows.",
+    )
+    assert page.notices == ()
+
+
+def test_a_refused_plan_and_what_is_followed_instead_are_told(states: ModuleType, see: See) -> None:
+    page = see(states.plan_refused())
+    assert page.now.plan == "The battery follows its own plan, made without the Queen."
+    assert page.now.flags == (
+        "A plan was not followed: the check before every slot found that your devices could not carry it out.",
+        "The newest plan could not be used; the last good one is followed.",
+    )
+
+
+def test_a_plan_without_flags_says_nothing_of_them(states: ModuleType, see: See) -> None:
+    assert see(states.usual()).now.flags == ()
+
+
+def test_every_flag_of_a_plan_has_its_own_sentence(states: ModuleType, see: See) -> None:
+    state = states.usual()
+    told = see(replace(state, plan=replace(state.plan, flags=tuple(sorted(PLAN_FLAGS))))).now.flags
+    assert len(set(told)) == len(PLAN_FLAGS)
+    assert not any("_" in text for text in told)
+
+
+def test_a_flag_that_the_page_does_not_know_is_shown_by_its_name(states: ModuleType, see: See) -> None:
+    state = states.usual()
+    page = see(replace(state, plan=replace(state.plan, flags=("roof_on_loan",))))
+    assert page.now.flags == ("The plan had to give way: roof_on_loan.",)
 
 
 def test_clock_not_trusted(states: ModuleType, see: See) -> None:

@@ -45,7 +45,7 @@ def build_watch(section: ChainSection, tools: ChainTools) -> ChainWatch:
         await journal.call(lambda one: one.put_chain_look(look.at_unix_s, look.encoded()))
 
     code_hash = bytes.fromhex(section.code_hash)
-    subject = Subject(agreement.hive, tools.worker, domain.contract, domain.chain_id, code_hash)
+    subject = Subject(agreement.hive, tools.worker, domain.contract, domain.chain_id, code_hash, section.mother_hive)
     nodes = [Node(url) for url in section.rpc_urls]
     contest = Contest.of(domain, agreement.tariff.contest_addresses)
     home = Home(own, both_signed, keep, tools.changed)

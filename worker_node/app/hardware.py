@@ -61,7 +61,7 @@ def open_hardware(settings: WorkerSettings, now_unix_s: Callable[[], float], fou
     bus, _, part = settings.meter.kind.partition(":")
     if bus == "spi":
         return _chip(settings.meter)
-    return _modbus(settings.meter, bus, part.upper(), last_valid)
+    return _modbus(settings.meter, bus, part, last_valid)
 
 
 def _last_valid(found: Found | None, now_unix_s: float) -> tuple[int, int, int] | None:
@@ -103,18 +103,26 @@ def _chip(meter: MeterSection) -> HomeHardware:
     return HomeHardware(Atm90e32as(bus, MonotonicTicks(), chip_settings(meter)), None, None, stack)
 
 
-def _modbus(meter: MeterSection, bus: str, model: str, last_valid: tuple[int, int, int] | None) -> HomeHardware:
+def _modbus(meter: MeterSection, bus: str, part: str, last_valid: tuple[int, int, int] | None) -> HomeHardware:
     from drivers.linux.modbus import SerialLine, open_serial, open_tcp
     from drivers.linux.modbus_profiles import load_profile
+    from drivers.linux.modbus_sunspec_tables import tables
     from drivers.linux.ticks import MonotonicTicks
     from drivers.modbus.meter import ModbusMeter
+    from drivers.modbus.sunspec_meter import SunSpecMeter
 
+    profile = None if part == "sunspec" else load_profile(meter.profile if part == "own" else part)
     if bus == "modbus-tcp":
         device = open_tcp(meter.host, meter.port, device_id=meter.unit)
     else:
         parity = cast(Literal["N", "E", "O"], meter.parity)
         device = open_serial(SerialLine(meter.serial_port, meter.baud, parity), device_id=meter.unit)
-    driver = ModbusMeter(device, MonotonicTicks(), load_profile(model.lower()), meter.fuse_w, last_valid=last_valid)
+    clock, invert = MonotonicTicks(), all(meter.reversed_phases)
+    driver: MeterDriver
+    if profile is None:
+        driver = SunSpecMeter(device, clock, tables(), meter.fuse_w, invert=invert, last_valid=last_valid)
+    else:
+        driver = ModbusMeter(device, clock, profile, meter.fuse_w, invert=invert, last_valid=last_valid)
     return HomeHardware(driver, None, None, device)
 
 

@@ -14,7 +14,7 @@ from honey_edge.model.errors import HiveError
 from honey_edge.model.slots import SLOTS_PER_DAY, slot_at
 from honey_edge.wire.keccak import keccak
 from worker_node.chain_eye.rpc import Block, Node, NodeRefused
-from worker_node.chain_eye.views import ACCOUNT, CLOSE, HIVE, POOL, AnswerMalformed, Value, View
+from worker_node.chain_eye.views import ACCOUNT, CLOSE, HIVE, MOTHER, POOL, AnswerMalformed, Value, View
 
 T = TypeVar("T")
 
@@ -34,13 +34,17 @@ class LookFailed(HiveError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom the look is about: Hive, Worker and contract (20 bytes each), the chain, the code's keccak or empty."""
+    """Whom the look is about: Hive, Worker and contract (20 bytes each), the chain, the code's keccak or empty.
+
+    `mother` is the mother Hive that the home has accepted, 0 for none.
+    """
 
     hive: int
     worker: bytes
     contract: bytes
     chain_id: int
     code_hash: bytes = b""
+    mother: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class ChainLook:
             return None
 
 
-_QUESTIONS = ("account", "pool", "close", "hive")
+_QUESTIONS = ("account", "pool", "close", "hive", "mother")
 
 
 async def look(nodes: Sequence[Node], subject: Subject, now_unix_s: float) -> ChainLook:
@@ -109,7 +113,7 @@ async def look(nodes: Sequence[Node], subject: Subject, now_unix_s: float) -> Ch
             raise LookFailed(f"{nodes[0].name} and {node.name} differ about the {differing} at block {lowest}")
     if not -_FUTURE_S <= now_unix_s - block.at_unix_s <= MAX_AGE_S:
         raise LookFailed(f"the newest block, {block.number}, is not of these days (time {block.at_unix_s})")
-    return _looked(answers, block, int(now_unix_s))
+    return _looked(answers, block, int(now_unix_s), subject.mother)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -143,6 +147,7 @@ async def _answers(node: Node, subject: Subject, number: int) -> tuple[Block, li
         (POOL, (subject.hive,)),
         (CLOSE, (subject.hive, subject.worker)),
         (HIVE, (subject.hive,)),
+        (MOTHER, (subject.hive,)),
     )
     answers = []
     for view, values in questions:
@@ -153,9 +158,17 @@ async def _answers(node: Node, subject: Subject, number: int) -> tuple[Block, li
     return block, answers
 
 
-def _looked(answers: list[dict[str, Value]], block: Block, now_unix_s: int) -> ChainLook:
+def _promised_away(pool: dict[str, Value], mother: int, accepted: int) -> int:
+    """What of the pool its owner has asked for, micro-coins: all of it once he linked a mother nobody accepted.
+
+    A day after the link whoever owns both Hives can move the pool there at once, so the link itself is the request.
+    """
+    return _number(pool["pool"]) if mother not in (0, accepted) else _number(pool["pending"])
+
+
+def _looked(answers: list[dict[str, Value]], block: Block, now_unix_s: int, accepted: int) -> ChainLook:
     """The two equal answers as one look."""
-    account, pool, close, hive = answers
+    account, pool, close, hive, linked = answers
     changed = slot_at(now_unix_s) >= _number(hive["queenFromSlot"])
     payout, queen = account["payout"], hive["queen" if changed else "previousQueen"]
     assert isinstance(payout, bytes)
@@ -172,7 +185,7 @@ def _looked(answers: list[dict[str, Value]], block: Block, now_unix_s: int) -> C
         owed=bool(account["owed"]),
         payout=payout.hex(),
         pool_micro=_number(pool["pool"]),
-        pending_micro=_number(pool["pending"]),
+        pending_micro=_promised_away(pool, _number(linked["mother"]), accepted),
         claims_micro=_number(pool["claimsOpen"]),
         settled_slot=_number(pool["lastSlot"]),
         frozen=bool(hive["frozen"]),

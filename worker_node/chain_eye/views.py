@@ -90,7 +90,8 @@ HIVE = View(
     ),
 )
 CLAIM = View("claimOf", _OF_WORKER, _words("uint64 amount"))
-VIEWS = (ACCOUNT, POOL, CLOSE, HIVE, CLAIM)
+MOTHER = View("motherOf", ("uint32",), _words("uint32 mother"))
+VIEWS = (ACCOUNT, POOL, CLOSE, HIVE, MOTHER, CLAIM)
 
 
 def encode_word(kind: str, value: Value) -> bytes:

@@ -70,6 +70,21 @@ _ENGLISH = {
     "plan.hive": "The battery follows the plan agreed in the Hive.",
     "plan.alone": "The battery follows its own plan, made without the Queen.",
     "plan.safe rule": "The battery follows the safe rule: it stores what is left over and gives what is missing.",
+    "flag.plan_refused": "A plan was not followed: the check before every slot found that your devices could not "
+    "carry it out.",
+    "flag.last_good_plan": "The newest plan could not be used; the last good one is followed.",
+    "flag.set_point_clipped": "Something at home is not as the plan expected, a fuller battery or a car that is away; "
+    "your devices do as much of the plan as they can.",
+    "flag.soc_start_clamped": "The battery's charge is outside its usual range; the plan starts from the nearest "
+    "charge inside it.",
+    "flag.soc_end_relaxed": "The battery cannot be as full at the end of the plan as you want; it is charged as far "
+    "as it can be.",
+    "flag.comfort_relaxed": "Your heating cannot keep the warmth you want all the time; it comes as close as it can.",
+    "flag.car_energy_relaxed": "The car cannot get all the energy you asked for before it leaves; it is charged as "
+    "much as the time allows.",
+    "flag.limit_share_exceeded": "Your home cannot keep to its share of what the Hive's connection carries; it stays "
+    "with the plan it told the Queen.",
+    "flag.other": "The plan had to give way: {name}.",
     "today.heading": "Today",
     "today.saved": "Saved so far, compared with your own tariff · {signed} counted · estimate until {end}",
     "today.nothing": "Nothing is closed and signed yet today. The first result comes soon after {at}.",

@@ -6,7 +6,7 @@ Live numbers never claim who got the energy: it leaves or comes in, and a closed
 
 from dataclasses import dataclass
 
-from worker_node.state import Live, State
+from worker_node.state import PLAN_FLAGS, Live, State
 from worker_node.web.reader import OLD_AFTER_S, Reader, sample_age_s, silent_since_unix_s
 from worker_node.web.shapes import BAR_LENGTH, Bar, Freshness, NowView, Segment, Tile
 
@@ -50,7 +50,14 @@ def now_view(state: State, reader: Reader) -> NowView:
     bars = (_in_bar(flows, reader), _out_bar(flows, reader)) if flows.complete else ()
     no_bars = reader.text("now.no_bars") if flows.net_w is not None and not bars else ""
     plan = reader.text(f"plan.{state.plan.source}") if state.plan.source != "none" and state.home.has_battery else ""
-    return NowView(headline(state, reader), bars, no_bars, _tiles(state, flows, reader), plan)
+    return NowView(headline(state, reader), bars, no_bars, _tiles(state, flows, reader), plan, _flags(state, reader))
+
+
+def _flags(state: State, reader: Reader) -> tuple[str, ...]:
+    """What of the plan is not as it should be, one sentence each; a name without one is shown as it is."""
+    return tuple(
+        reader.text(f"flag.{name}" if name in PLAN_FLAGS else "flag.other", name=name) for name in state.plan.flags
+    )
 
 
 def headline(state: State, reader: Reader) -> str:

@@ -60,13 +60,14 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class NowView:
-    """Block 1: what is happening."""
+    """Block 1: what is happening; `flags` say what of the plan is not as it should be."""
 
     headline: str
     bars: tuple[Bar, ...]
     no_bars: str
     tiles: tuple[Tile, ...]
     plan: str
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

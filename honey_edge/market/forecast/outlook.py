@@ -32,7 +32,8 @@ SUN_BLEND = Blend(0.8, 3.0)
 class Forecast:
     """Mean power (kW) of the slots from `first_slot` on: `point_kw` (slots), `quantiles_kw` (9, slots) 10 to 90 %.
 
-    The quantiles have no rows where nobody asked for them. Load and PV are >= 0, load less sun is import positive. `kind` is "load", "pv" or "net".
+    The quantiles have no rows where nobody asked for them. Load and PV are >= 0, load less sun is import positive.
+    `kind` is "load", "pv" or "net".
     """
 
     kind: str

@@ -95,12 +95,12 @@ def main():
     chip.spoil = {0x80: None}
     assert driver.read_energy().import_counts == 302
 
-    chip.words.update({0xB0: 0xFFC9, 0xC0: 0x29EA, 0xD9: 0x59D8, 0xDD: 0x1388, 0xBC: 0xFC18, 0xF8: 0x1386, 0xFC: 0xFFFB})
+    chip.words.update({0xB1: 0xFFC9, 0xC1: 0x29EA, 0xD9: 0x59D8, 0xDD: 0x1388, 0xBC: 0xFC18, 0xF8: 0x1386, 0xFC: 0xFFFB})
     clock.now += 1000
     sample = driver.read()
     assert abs(sample.power_w[0] + 1150) < 0.01 and abs(sample.voltage_v[0] - 230) < 0.001, sample
-    assert abs(sample.current_a[0] - 5) < 0.001 and sample.power_factor[0] == -1.0
-    assert abs(sample.frequency_hz - 49.98) < 0.001 and sample.temperature_c == -5.0
+    assert abs(sample.current_a[0] - 5) < 0.001 and driver.read_cross_check().power_factor[0] == -1.0
+    assert abs(sample.frequency_hz - 49.98) < 0.001 and driver.read().temperature_c == -5.0
 
     clock.now += 1000
     chip.words = dict(RESET)

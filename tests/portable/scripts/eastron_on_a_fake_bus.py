@@ -6,9 +6,27 @@ Called with the repository's root on the module path; exit code 0 and a last lin
 import struct
 
 from drivers.errors import BusFault, ValueOutOfRange
-from drivers.modbus.eastron import EastronMeter
+from drivers.modbus.meter import ModbusMeter
+from drivers.modbus.profile import ProfileError, profile_from
 from drivers.modbus.registers import crc16, decode_float32_big, float32_kwh_to_milliwh
 from drivers.sample import ABSOLUTE, FLAG_QUARANTINED
+
+PROFILE = {
+    "format": 1,
+    "title": "fake",
+    "function": 4,
+    "type": "float32",
+    "blocks": [[0, 80]],
+    "points": {
+        "voltage_L1": {"at": 0, "unit": "V"},
+        "current_L1": {"at": 6, "unit": "A"},
+        "active_power_L1": {"at": 12, "unit": "W"},
+        "active_power_total": {"at": 52, "unit": "W"},
+        "frequency": {"at": 70, "unit": "Hz"},
+        "import_active_energy": {"at": 72, "unit": "kWh"},
+        "export_active_energy": {"at": 74, "unit": "kWh"},
+    },
+}
 
 
 class FakeClock:
@@ -55,7 +73,7 @@ def refuses(error, call, *arguments):
 def main():
     meter, clock = FakeMeter(), FakeClock()
     meter.values = {0: 230.5, 6: 5.0, 12: -1150.0, 52: -1150.0, 70: 49.98, 72: 12.5, 74: 3.25}
-    driver = EastronMeter(meter, clock, "SDM630", 43000)
+    driver = ModbusMeter(meter, clock, profile_from("fake", PROFILE), 43000)
     sample = driver.start()
     assert sample.counter_kind == ABSOLUTE and sample.flags == 0
     assert (sample.import_counts, sample.export_counts) == (12500000, 3250000)
@@ -73,7 +91,7 @@ def main():
     assert refuses(ValueOutOfRange, decode_float32_big, [0x7FC0, 0])
     assert float32_kwh_to_milliwh([0x4640, 0xE400]) == 12345000000
     assert crc16(b"\x01\x04\x00\x00\x00\x02") == 0xCB71
-    assert refuses(ValueOutOfRange, EastronMeter, meter, clock, "SDM9", 43000)
+    assert refuses(ProfileError, profile_from, "fake", {"format": 2})
     print("portable ok")
 
 

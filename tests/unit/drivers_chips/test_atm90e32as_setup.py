@@ -147,11 +147,15 @@ def test_measurements_are_what_the_house_draws() -> None:
         temperature_c=-5,
     )
     assert sample.power_w == pytest.approx((1150.0, 2300.0, -1150.0, 0.0), abs=0.001)
-    assert sample.reactive_power_var == pytest.approx((420.0, 0.0, 500.0, -80.0), abs=0.001)
+    assert sample.reactive_power_var[0] == pytest.approx(420.0, abs=0.001)
+    assert bench.driver.read_reactive_power_var() == pytest.approx((420.0, 0.0, 500.0, -80.0), abs=0.001)
     assert sample.voltage_v == (230.0, 231.5, 229.25)
     assert sample.current_a == pytest.approx((10.0, 5.416, 0.348), abs=0.0001)
-    assert sample.power_factor[1:] == (1.0, -0.917, 0.0)
-    assert (sample.frequency_hz, sample.temperature_c) == (49.98, -5.0)
+    checked = bench.driver.read_cross_check()
+    assert checked.power_factor[1:] == (1.0, -0.917, 0.0)
+    assert (sample.frequency_hz, checked.temperature_c) == (49.98, -5.0)
+    assert checked.findings == ()
+    assert bench.step((1.0, 1.0, 1.0), full=True).temperature_c == -5.0
     assert sample.status & 0x000A == 0x0002
 
 
@@ -208,13 +212,13 @@ def test_gains_work_as_in_the_chip() -> None:
 
 def test_reactive_counts_and_self_test() -> None:
     bench = ChipBench()
-    bench.chip.advance(1000, (0.0, 0.0, 0.0), (3000.0, 0.0, -500.0))
-    assert bench.driver.read_reactive_counts() == (222, 0)
+    bench.step((0.0, 0.0, 0.0), phase_reactive_var=(3000.0, 0.0, -500.0))
+    assert bench.driver.take_quadrants() == (222, 0, 0, 0)
+    bench.step((-900.0, 0.0, 0.0), phase_reactive_var=(-3000.0, 0.0, 0.0))
+    assert bench.driver.take_quadrants() == (0, 0, 266, 0)
     assert bench.driver.self_test(50) == 0
     bench.chip.set_fault("stuck-high")
     assert bench.driver.self_test(50) == 50
-    with pytest.raises(ChecksumFault):
-        bench.driver.read_reactive_counts()
 
 
 @pytest.mark.parametrize(
@@ -338,12 +342,12 @@ def test_a_high_word_that_never_settles_is_a_checksum_fault() -> None:
     transfer, seen = bench.chip.transfer, [0]
 
     def restless(tx: bytes) -> bytes:
-        if tx[1] == 0xB0:
+        if tx[1] == 0xB1:
             seen[0] += 1
-            bench.chip.poke(0xB0, seen[0])
+            bench.chip.poke(0xB1, seen[0])
         return transfer(tx)
 
     bench.driver._link.transfer = restless
-    with pytest.raises(ChecksumFault, match="changed at each"):
-        bench.driver._link.read_double(0xB0, 0x10)
+    with pytest.raises(ChecksumFault, match="do not stand still"):
+        bench.driver._link.read_double(0xB1, 0x10)
     assert bench.step(HOUSE, full=True).power_w is None

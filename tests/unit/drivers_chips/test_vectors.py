@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,13 @@ from drivers._vectors_row import parse_row
 REPOSITORY = Path(__file__).resolve().parents[3]
 REFERENCE = REPOSITORY.parent / "shared" / "reference"
 HEADER = "id,part,quantity,inputs,args,expected,unit,note\n"
-FILES = ("vectors-atm90e32as.csv", "vectors-frames.csv", "vectors-modbus.csv")
+FILES = (
+    "vectors-atm90e32as.csv",
+    "vectors-frames.csv",
+    "vectors-modbus.csv",
+    "vectors-ade7878.csv",
+    "vectors-ade9000.csv",
+)
 
 
 def served_rows() -> list[object]:
@@ -24,8 +31,7 @@ def served_rows() -> list[object]:
     for name in FILES:
         path = REFERENCE / name
         for row in vectors.read_rows(path) if path.is_file() else []:
-            if row.part in ("ATM90E32AS", "SDM*", "RTU"):
-                rows.append(pytest.param(row, id=row.id))
+            rows.append(pytest.param(row, id=row.id))
     return rows
 
 
@@ -35,7 +41,7 @@ def test_every_served_vector_is_computed_as_expected(row: vectors.Row) -> None:
 
 
 def test_no_row_of_our_parts_is_missing(shared_dir: Path) -> None:
-    assert len(served_rows()) == 71 + 18 + 12
+    assert len(served_rows()) == 71 + 49 + 25 + 50 + 51
 
 
 def compute(quantity: str, inputs: str, args: str = "", part: str = "ATM90E32AS") -> str:
@@ -69,6 +75,41 @@ def test_other_rows_of_the_same_form_work(quantity: str, inputs: str, args: str,
     assert vectors.agrees(compute(quantity, inputs, args), computed)
 
 
+SITE = "r1_ohm=1000000 r2_ohm=1000 ct_ratio=2000 burden_ohm=5 pga=1"
+
+
+@pytest.mark.parametrize(
+    ("part", "quantity", "inputs", "args", "computed"),
+    [
+        ("ADE7878", "voltage", "CVRMS=0x003FF6A6", "r1_ohm=1000000 r2_ohm=1000 pga=1", "353.906944"),
+        ("ADE7878", "current", "NIRMS=0x003FF6A6", "ct_ratio=2000 burden_ohm=5 pga=1", "141.421356"),
+        ("ADE7878", "current", "BIRMS=0x003FF6A6", "mv_per_a=0.8325 pga=1", "424.688756"),
+        ("ADE7878", "reactive power", "BVAR=0xFFF0BDC0", SITE, "-23892.966907674"),
+        ("ADE7878", "apparent power", "CVA=0x000F4240", SITE, "23892.966907674"),
+        ("ADE7878", "part from CHECKSUM after reset", "CHECKSUM=0xEEF4CB9A", "", "ADE7878A"),
+        ("ADE7878", "part from CHECKSUM after reset", "CHECKSUM=0xFFFFFFFF", "", "unknown or no bus"),
+        ("ADE7878", "energy delta", "CVARHR=0xFFFFFC18", SITE + " wthr=33516139", "-1.737847222"),
+        ("ADE7878", "cos phi", "ANGLE2=0x0500", "f_hz=50", "0.0"),
+        ("ADE7878", "gain", "measured=0 expected=1", "", "refused: ValueOutOfRange"),
+        ("ADE9000", "voltage", "CVRMSONE=0x03242B8C", "r1_ohm=990000 r2_ohm=1000 pga=1", "700.742820156"),
+        ("ADE9000", "total harmonic distortion", "BITHD=0x04000000", "", "0.5"),
+        (
+            "ADE9000",
+            "active power",
+            "CWATT=0xFEC43BCE",
+            "r1_ohm=990000 r2_ohm=1000 ct_ratio=3000 burden_ohm=10",
+            "-148650",
+        ),
+        ("ADE9000", "energy counts", "CVARHR_HI=0x80000000 CVARHR_LO=0x00000000", "", "-17592186044416"),
+        ("ADE9000", "angle", "ANGL_VA_VB=0x1638", "f_hz=60", "119.98125"),
+        ("ADE9000", "frequency", "COM_PERIOD=0x00855554", "", "60.0000026"),
+        ("ADE9000", "xPHCAL0 for a phase correction", "degrees=5", "f_hz=50", "refused: ValueOutOfRange"),
+    ],
+)
+def test_other_rows_of_the_ade_parts_work(part: str, quantity: str, inputs: str, args: str, computed: str) -> None:
+    assert vectors.agrees(compute(quantity, inputs, args, part), computed)
+
+
 @pytest.mark.parametrize(
     ("quantity", "inputs", "args"),
     [
@@ -86,11 +127,13 @@ def test_values_that_the_chip_cannot_take_are_refused(quantity: str, inputs: str
 
 
 def test_other_parts_and_quantities_are_skipped() -> None:
-    assert compute("voltage", "AVRMS=0x1", part="ADE7878") == "skipped"
+    assert compute("voltage", "AVRMS=0x1", part="ADE7953") == "skipped"
     assert compute("colour", "Hue=0x1") == "skipped"
+    assert compute("colour", "Hue=0x1", part="ADE7878") == "skipped"
+    assert compute("colour", "Hue=0x1", part="ADE9000") == "skipped"
     assert compute("read request", "bus=i2c address=0x1 width=16") == "skipped"
     assert compute("poll", "bus=spi address=0x1 width=16") == "skipped"
-    assert compute("voltage", "words=0x4366-0x8000", "encoding=int16", part="SDM*") == "skipped"
+    assert compute("voltage", "words=0x4366-0x8000", "encoding=unknown", part="SDM*") == "skipped"
     assert compute("parity", "bytes=01", part="RTU") == "skipped"
 
 
@@ -104,16 +147,17 @@ def run(*names: str) -> tuple[int, list[str], str]:
 def test_the_command_prints_each_row_and_a_closing_count(shared_dir: Path) -> None:
     code, lines, errors = run(*(str(shared_dir / "reference" / name) for name in FILES))
     assert (code, errors) == (0, "")
-    assert len(lines) == 71 + 49 + 25 + 1
-    assert lines[-1] == "145 rows: 101 computed, 44 skipped, 0 mismatched"
+    assert len(lines) == 71 + 49 + 25 + 50 + 51 + 1
+    assert lines[-1] == "246 rows: 246 computed, 0 skipped, 0 mismatched"
     assert "A22,-1150.0" in lines
     assert "F01r,80 D9 00 00" in lines
     assert "M07,NaN: reject" in lines
 
 
-def test_expected_and_note_may_be_empty(shared_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FILES)
+def test_expected_and_note_may_be_empty(name: str, shared_dir: Path, tmp_path: Path) -> None:
     stripped = tmp_path / "stripped.csv"
-    with (shared_dir / "reference" / FILES[0]).open(newline="") as source, stripped.open("w", newline="") as target:
+    with (shared_dir / "reference" / name).open(newline="") as source, stripped.open("w", newline="") as target:
         rows = list(csv.DictReader(source))
         writer = csv.DictWriter(target, rows[0].keys())
         writer.writeheader()
@@ -167,3 +211,19 @@ def test_what_the_driver_puts_on_the_wire_is_what_the_frames_file_says(shared_di
     sent = {tx.hex(" ").upper() for tx, _ in bench.chip.transcript}
     for name in ("F01r", "F02r", "F03r", "F05r", "F06w", "F07w", "F08w", "F10w", "F11w", "F12w", "F13w"):
         assert rows[name] in sent, name
+
+
+def test_the_portable_script_holds_every_integer_row_of_the_ade_parts(shared_dir: Path) -> None:
+    path = REPOSITORY / "tests" / "portable" / "scripts" / "ade_integers.py"
+    spec = importlib.util.spec_from_file_location("ade_integers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    wanted = {}
+    for name in ("vectors-ade7878.csv", "vectors-ade9000.csv"):
+        for row in vectors.read_rows(shared_dir / "reference" / name):
+            floats = "." in row.expected or row.quantity in ("voltage", "energy") or row.quantity.startswith("part")
+            if not floats:
+                wanted[row.id] = int(row.expected, 0)
+    assert {name: pair[1] for name, pair in script.ROWS.items()} == wanted

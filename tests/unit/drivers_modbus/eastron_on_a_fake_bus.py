@@ -9,7 +9,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 
 from drivers.errors import ValueOutOfRange
-from drivers.modbus.eastron import EastronMeter
+from drivers.modbus.meter import ModbusMeter
+from drivers.modbus.profile import profile_from
 from drivers.modbus.registers import (
     crc16_bytes,
     decode_float32_big,
@@ -53,9 +54,21 @@ for words in ([0x7FC0, 0], [0x7F80, 0], [0xFFFF, 0xFFFF]):
     except ValueOutOfRange:
         refused += 1
 assert refused == 3
-for model in ("SDM630", "SDM120"):
+for blocks in ([[0, 80]], [[70, 6], [12, 2]]):
     bench = Bench()
-    meter = EastronMeter(bench, bench, model, 69000)  # type: ignore[arg-type]
+    table: dict[str, object] = {
+        "format": 1,
+        "title": "any",
+        "function": 4,
+        "type": "float32",
+        "blocks": blocks,
+        "points": {
+            "active_power": {"at": 12, "unit": "W"},
+            "import_active_energy": {"at": 72, "unit": "kWh"},
+            "export_active_energy": {"at": 74, "unit": "kWh"},
+        },
+    }
+    meter = ModbusMeter(bench, bench, profile_from("any", table), 69000)  # type: ignore[arg-type]
     sample = meter.start()
     assert (sample.import_counts, sample.export_counts, sample.flags) == (123500000, 250000, 0)
     bench.import_kwh = 0.0

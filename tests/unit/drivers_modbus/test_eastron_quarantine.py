@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from drivers.bus import Clock, ModbusDevice
 from drivers.errors import BusFault, DriverError, ValueOutOfRange
-from drivers.modbus.eastron import EastronMeter
+from drivers.linux.modbus_profiles import load_profile
+from drivers.modbus.meter import ModbusMeter
 from drivers.sample import ABSOLUTE, FLAG_CROSS_CHECK, FLAG_QUARANTINED
 
 FUSE_W = 69_000
@@ -44,9 +45,9 @@ class Bench(ModbusDevice, Clock):
         return words[:-1] if self.short else words
 
 
-def meter(bench: Bench, model: str = "SDM630", **more: object) -> EastronMeter:
+def meter(bench: Bench, model: str = "SDM630", **more: object) -> ModbusMeter:
     """A driver on the bench."""
-    return EastronMeter(bench, bench, model, FUSE_W, **more)  # type: ignore[arg-type]
+    return ModbusMeter(bench, bench, load_profile(model.lower()), FUSE_W, **more)  # type: ignore[arg-type]
 
 
 def test_a_sample_carries_absolute_milliwh_and_signed_power() -> None:
@@ -140,6 +141,7 @@ def test_a_counter_that_stands_still_under_load_is_flagged_after_50_wh_and_not_b
     flagged_after_s = 0
     for second in range(1, 400):
         bench.now_ms += 1_000
+        bench.registers[0] = 230.0 + second % 2
         if driver.read().flags & FLAG_CROSS_CHECK:
             flagged_after_s = second
             break
@@ -205,5 +207,52 @@ def test_an_answer_of_another_length_is_a_bus_fault() -> None:
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
-    with pytest.raises(DriverError, match="SDM999"):
+    with pytest.raises(DriverError, match="sdm999"):
         meter(Bench(), "SDM999")
+
+
+def test_a_frame_that_repeats_itself_under_load_is_refused_after_a_minute_and_its_age_counts() -> None:
+    bench = Bench()
+    bench.registers[52] = 10_000.0
+    driver = meter(bench)
+    driver.read()
+    flags = []
+    for _ in range(70):
+        bench.now_ms += 1_000
+        sample = driver.read()
+        flags.append(sample.flags & FLAG_QUARANTINED)
+    assert flags.index(FLAG_QUARANTINED) == 59
+    assert all(flags[59:])
+    assert sample.power_w is None
+    bench.now_ms += 1_000
+    bench.registers.update({72: 100.0 + 10 * 71 / 3600, 0: 231.0})
+    caught_up = driver.read()
+    assert caught_up.flags == 0
+    assert caught_up.import_counts - 100_000_000 == pytest.approx(197_222, abs=10)
+
+
+def test_a_quiet_house_may_repeat_its_frame() -> None:
+    bench = Bench()
+    driver = meter(bench)
+    for _ in range(200):
+        bench.now_ms += 1_000
+        assert driver.read().flags == 0
+
+
+def test_a_reversed_meter_swaps_counters_and_signs() -> None:
+    bench = Bench()
+    bench.registers.update({52: -1200.0, 346: 7.0, 352: 3.0})
+    sample = meter(bench, invert=True).read()
+    assert (sample.import_counts, sample.export_counts) == (50_000_000, 100_000_000)
+    assert sample.power_w[0] == 1200.0
+    assert (sample.phase_import_counts[0], sample.phase_export_counts[0]) == (3_000_000, 7_000_000)
+
+
+def test_a_frame_of_ones_is_no_frame() -> None:
+    bench = Bench()
+    driver = meter(bench)
+    driver.read()
+    bench.raw = {place: [0xFFFF, 0xFFFF] for place in range(0, 400, 2)}
+    sample = driver.read()
+    assert sample.flags & FLAG_QUARANTINED
+    assert (sample.power_w, sample.voltage_v, sample.frequency_hz) == (None, None, None)

@@ -8,7 +8,8 @@ import pytest
 from drivers.bus import Clock
 from drivers.errors import BusFault, ValueOutOfRange, WrongChip
 from drivers.linux.modbus import LinuxModbus, SerialLine, open_serial, open_tcp
-from drivers.modbus.eastron import EastronMeter
+from drivers.linux.modbus_profiles import load_profile
+from drivers.modbus.meter import ModbusMeter
 from drivers.sample import FLAG_QUARANTINED
 from drivers.sim.modbus_image import MICROJOULE_PER_KWH, MeterTruth
 from drivers.sim.sdm630 import SimulatedSdm
@@ -75,7 +76,7 @@ def within_one_step(milliwh: int, microjoule: int) -> bool:
 def test_counters_and_powers_equal_the_truth_within_one_step(served: tuple[Home, SimulatedSdm]) -> None:
     home, server = served
     with connect(server) as device:
-        driver = EastronMeter(device, Ticks(), "SDM630", 69_000)
+        driver = ModbusMeter(device, Ticks(), load_profile("sdm630"), 69_000)
         for more in (0, 1, MICROJOULE_PER_MILLIWH, 777 * MICROJOULE_PER_MILLIWH, MICROJOULE_PER_KWH):
             home.truth = replace(home.truth, import_microjoule=home.truth.import_microjoule + more)
             sample = driver.read()
@@ -99,7 +100,7 @@ def test_a_single_phase_meter_is_read_too_and_refuses_its_gaps(model: str, over:
     home = Home()
     home.truth = replace(START, phase_milliwatts=(-500_000, 0, 0))
     with SimulatedSdm(home, model=model, over=over) as server, connect(server) as device:
-        sample = EastronMeter(device, Ticks(), model, 13_800).read()
+        sample = ModbusMeter(device, Ticks(), load_profile(model.lower()), 13_800).read()
         assert within_one_step(sample.import_counts, START.import_microjoule)
         assert sample.power_w == (-500.0, -500.0, 0.0, 0.0)
         assert sample.phase_import_counts is None
@@ -110,7 +111,7 @@ def test_a_single_phase_meter_is_read_too_and_refuses_its_gaps(model: str, over:
 def test_faults_of_the_counters_are_quarantined_and_pass(served: tuple[Home, SimulatedSdm]) -> None:
     _, server = served
     with connect(server) as device:
-        driver = EastronMeter(device, Ticks(), "SDM630", 69_000)
+        driver = ModbusMeter(device, Ticks(), load_profile("sdm630"), 69_000)
         good = driver.read()
         for fault in ("stuck-high", "bit-flip", "brown-out"):
             server.fault = fault
@@ -124,7 +125,7 @@ def test_faults_of_the_counters_are_quarantined_and_pass(served: tuple[Home, Sim
 def test_stuck_counters_stay_while_the_power_goes_on(served: tuple[Home, SimulatedSdm]) -> None:
     home, server = served
     with connect(server) as device:
-        driver = EastronMeter(device, Ticks(), "SDM630", 69_000)
+        driver = ModbusMeter(device, Ticks(), load_profile("sdm630"), 69_000)
         before = driver.read().import_counts
         server.fault = "energy-stuck"
         home.truth = replace(START, import_microjoule=START.import_microjoule + MICROJOULE_PER_KWH)

@@ -89,6 +89,17 @@ def test_changing_the_future_changes_nothing(kind: str, per_day: int) -> None:
     assert np.array_equal(made[0].quantiles_kw, made[1].quantiles_kw)
 
 
+@pytest.mark.parametrize("days", [0, 2, 40])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forecast_without_quantiles_has_the_same_point(kind: str, days: int) -> None:
+    forecaster = fitted(kind, household(4, days, kind=kind))
+    whole, lean = (forecaster.predict(forecaster.origin, 60, quantiles=asked) for asked in (True, False))
+    measured = {forecaster.origin: 2.0}
+    assert np.array_equal(whole.point_kw, lean.point_kw)
+    assert np.array_equal(whole.corrected(measured).point_kw, lean.corrected(measured).point_kw)
+    assert lean.corrected(measured).quantiles_kw.shape == (0, 59)
+
+
 @pytest.mark.parametrize("kind", ["load", "pv"])
 def test_a_unit_ten_times_as_small_gives_a_forecast_ten_times_as_large(kind: str) -> None:
     energy = household(2, 60, kind=kind)

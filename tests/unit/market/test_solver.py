@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import clarabel
@@ -19,7 +20,7 @@ from honey_edge.market.asset_program import home_program
 from honey_edge.market.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
 from honey_edge.market.battery import ProximalSchedule, StandaloneSchedule
 from honey_edge.market.central import CentralSchedule
-from honey_edge.market.errors import InfeasibleHive, SolverError
+from honey_edge.market.errors import InfeasibleHive, InfeasibleHome, SolverError
 from honey_edge.market.solver import INFEASIBLE, SOLVED, QpAnswer, QpSettings, least_violation, solver_named
 
 DT_H = 0.25
@@ -225,6 +226,34 @@ def test_an_infeasible_of_one_solver_is_not_believed_alone(
     real = central.solver_named
     monkeypatch.setattr(central, "solver_named", lambda name: FalseAlarm() if name == "clarabel" else real(name))
     assert StandaloneSchedule(home, tariff).solve().objective == pytest.approx(honest, abs=1e-4)
+
+
+def never_asked(*_: object) -> None:
+    raise AssertionError("HiGHS was asked where there is no limit to judge")
+
+
+def test_a_home_that_takes_too_many_iterations_is_tried_with_care_before_anybody_else_is_asked(
+    make_any_home: MakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, tariff = make_any_home(3, assets="bt"), Tariff.of([0.2] * 96, [0.05] * 96)
+    honest = CentralSchedule([home], tariff, NO_LIMITS, DT_H, solver="clarabel").solve().objective
+    monkeypatch.setattr(central, "_SETTINGS", replace(central._SETTINGS, max_iter=25))
+    monkeypatch.setattr(central, "least_violation", never_asked)
+    monkeypatch.setattr(central, "solver_order", lambda _: ("osqp",))
+    monkeypatch.setattr(CentralSchedule, "_split", never_asked)
+    found = CentralSchedule([home], tariff, NO_LIMITS, DT_H, solver="osqp").solve().objective
+    assert found == pytest.approx(honest, abs=1e-4)
+
+
+def test_without_limits_a_home_that_contradicts_itself_is_named_without_a_solver(
+    make_any_home: MakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, tariff = make_any_home(3, assets="b"), Tariff.of([0.2] * 96, [0.05] * 96)
+    assert home.battery is not None
+    wrong = replace(home, battery=replace(home.battery, p_ch_max_kw=0.01, e_end_min_kwh=home.battery.e_max_kwh))
+    monkeypatch.setattr(central, "least_violation", never_asked)
+    with pytest.raises(InfeasibleHome, match="soc_end_unreachable"):
+        CentralSchedule([wrong], tariff, NO_LIMITS, DT_H, solver="osqp").solve()
 
 
 @pytest.mark.parametrize("name", ["osqp", "clarabel"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from honey_edge.wire.keccak import keccak
 from tests.unit.worker_node.world import DAY_UNIX_S, DOMAIN, QUEEN
-from worker_node.chain_eye.views import ACCOUNT, CLOSE, HIVE, POOL, VIEWS, View, encode_word
+from worker_node.chain_eye.views import ACCOUNT, CLOSE, HIVE, MOTHER, POOL, VIEWS, View, encode_word
 
 CODE = b"\x60\x01"
 NOW_UNIX_S = DAY_UNIX_S + 7_200
@@ -21,6 +21,7 @@ def honest() -> dict[str, dict[str, Any]]:
         POOL.name: {"pool": 90_000_000, "lastSlot": 1_975_583},
         CLOSE.name: {},
         HIVE.name: {"queen": QUEEN.address},
+        MOTHER.name: {},
         "claimOf": {},
     }
 

@@ -65,6 +65,15 @@ def test_until_its_slot_a_new_queen_is_not_in_force() -> None:
         assert looked(*nodes).queen == queen
 
 
+def test_a_mother_hive_that_the_home_never_accepted_counts_as_a_request_for_the_whole_pool() -> None:
+    def pending(mother: int, accepted: int) -> int:
+        nodes = [lying("motherOf", mother=mother), lying("motherOf", mother=mother)]
+        return looked(*nodes, subject=replace(SUBJECT, mother=accepted)).pending_micro
+
+    assert pending(mother=9, accepted=0) == pending(mother=9, accepted=8) == 90_000_000
+    assert pending(mother=9, accepted=9) == pending(mother=0, accepted=9) == 0
+
+
 def lying(view: str, **values: Any) -> FakeNode:
     node = FakeNode()
     node.answers[view] |= values
@@ -233,6 +242,6 @@ def test_every_request_is_small_and_says_what_it_wants() -> None:
         "eth_chainId",
         "eth_getBlockByNumber",
         "eth_getBlockByNumber",
-        *["eth_call"] * 4,
+        *["eth_call"] * 5,
     ]
     assert max(map(len, bodies)) < 400

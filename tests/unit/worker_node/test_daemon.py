@@ -23,6 +23,8 @@ from worker_node.journal import Journal
 REPOSITORY = Path(__file__).resolve().parents[3]
 STEP_NANOWH = 3_125_000
 UNWANTED = ("web3", "eth_account", "sqlalchemy", "pydantic", "typer", "rich", "worker_node.rescue")
+OTHER_SOLVERS = ("clarabel", "scipy.optimize", "highspy")
+NUMBERS = ("numpy", "scipy", "osqp", *OTHER_SOLVERS)
 PAGE = {"[history]": "[web]\nport = 0\n\n[history]"}
 
 
@@ -194,9 +196,36 @@ def test_the_daemon_looks_at_the_chain_at_start_and_keeps_what_it_saw(
 
 
 def test_the_app_loads_no_numbers_library_before_a_plan_is_due() -> None:
-    code = "import sys, worker_node.app.daemon; print([m for m in ('numpy', 'scipy', 'osqp') if m in sys.modules])"
+    code = f"import sys, worker_node.app.daemon; print([m for m in {NUMBERS!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+A_WHOLE_ROUND = """
+import sys
+from worker_node.agent import homes, solver
+from worker_node.agent.assets import AssetState, HomeAssets
+from worker_node.agent.battery import BatteryModel
+from worker_node.agent.forecast import BaseForecaster
+
+base_kw = BaseForecaster().expected_kw({slot: 100_000 for slot in range(1_920_000 - 960, 1_920_000)}, 1_920_000, 96)
+assets = HomeAssets(BatteryModel(6_400_000, 0, 6_400_000, 3_200_000, 5_000, 5_000, 950, 950, 10_000))
+home = homes.home_of(assets, base_kw, AssetState(stored_milliwh=3_189_824), 1_920_000)
+buy, sell, price = [210_000] * 96, [60_000] * 96, [1_200_000] * 96
+solver.plan_alone(home, buy, sell)
+running = solver.Round(home, 100)
+running.open(price, None, ())
+running.answer(price)
+assert running.adopted() is not None
+assert running.bound_e9_coin(price) <= running.alone_e9_coin(buy, sell)
+print([m for m in %r if m in sys.modules], "osqp" in sys.modules)
+"""
+
+
+def test_a_whole_round_loads_no_other_solver_than_the_workers_own() -> None:
+    code = A_WHOLE_ROUND % (OTHER_SOLVERS,)
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] True"
 
 
 def test_a_wrong_settings_file_ends_with_code_2(tmp_path: Path) -> None:

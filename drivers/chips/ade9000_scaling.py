@@ -1,0 +1,114 @@
+"""Raw words of the ADE9000 into physical values, and calibration words. Floats live here, never counters.
+
+Source: data sheet revision B; reference/ade9000.md, conversions.md. Full scale of a site: 1 V peak at the pins.
+"""
+
+from math import radians, sin, sqrt
+
+from drivers.chips import ade9000_registers as reg
+from drivers.chips.ade_site import Site
+from drivers.errors import ValueOutOfRange
+
+RMS_FULL_SCALE = 52702092
+POWER_FULL_SCALE = 20694066
+PIN_RMS_V = 1 / sqrt(2)
+SAMPLES_PER_HOUR = 28800000
+SAMPLE_HZ = 8000
+UNITY_GAIN = 1 << 27
+VLEVEL_STEP = 1144084
+
+
+def voltage_full_scale_v(site: Site) -> float:
+    """Rms volts at the mains that drive the converter to full scale."""
+    full_scale: float = PIN_RMS_V * site.divider[0] / site.divider[1] / site.voltage_pga
+    return full_scale
+
+
+def current_full_scale_a(site: Site) -> float:
+    """Rms amperes that drive the converter to full scale."""
+    full_scale: float = PIN_RMS_V * site.sensor[0] / site.sensor[1] / site.current_pga
+    return full_scale
+
+
+def power_full_scale_w(site: Site) -> float:
+    """Watts of both at full scale."""
+    full_scale: float = (
+        site.divider[0]
+        * site.sensor[0]
+        / (2 * site.divider[1] * site.sensor[1])
+        / (site.voltage_pga * site.current_pga)
+    )
+    return full_scale
+
+
+def voltage_v(word: int, site: Site) -> float:
+    """xVRMS (also the fundamental, one-cycle and ten-cycle ones) in V."""
+    return word * voltage_full_scale_v(site) / RMS_FULL_SCALE
+
+
+def current_a(word: int, site: Site) -> float:
+    """xIRMS likewise in A."""
+    return word * current_full_scale_a(site) / RMS_FULL_SCALE
+
+
+def power(word: int, site: Site) -> float:
+    """xWATT, xVAR, xVA in W, var, VA."""
+    return reg.signed32(word) * power_full_scale_w(site) / POWER_FULL_SCALE
+
+
+def fraction(word: int) -> float:
+    """Power factor and harmonic distortion: 5.27 format, 1.0 = 0x08000000."""
+    return reg.signed32(word) / UNITY_GAIN
+
+
+def gain(word: int) -> float:
+    """Factor of a gain register: 1 + raw / 2^27."""
+    return 1 + reg.signed32(word) / UNITY_GAIN
+
+
+def frequency_hz(word: int) -> float:
+    """Line frequency from xPERIOD. Outside 40..70 Hz the chip shows its nominal value: no islanding signal."""
+    return SAMPLE_HZ * 65536 / (word + 1)
+
+
+def angle_degree(word: int, line_hz: int) -> float:
+    """Angle in degrees; a step is 360 x f / 1 024 000 degrees."""
+    return word * (0.017578125 if line_hz == 50 else 0.02109375)
+
+
+def temperature_c(result: int, trim_gain: int, trim_offset: int) -> float:
+    """Degrees Celsius of TEMP_RSLT with the two halves of TEMP_TRIM."""
+    return trim_offset / 32 - result * trim_gain / 65536
+
+
+def energy_wh(counts: int, site: Site) -> float:
+    """Energy of a 45-bit count in Wh, for display; books use the settings' fraction."""
+    return counts * power_full_scale_w(site) / POWER_FULL_SCALE / SAMPLES_PER_HOUR
+
+
+def vlevel(dynamic_range: float) -> int:
+    """VLEVEL for a full scale of `dynamic_range` times nominal voltage."""
+    return int(dynamic_range * VLEVEL_STEP + 0.5)
+
+
+def gain_word(measured: float, expected: float) -> int:
+    """Gain register word that turns `measured` into `expected`. Raises ValueOutOfRange."""
+    if measured <= 0:
+        raise ValueOutOfRange(f"measured {measured}: no signal to calibrate on")
+    return _word((expected / measured - 1) * UNITY_GAIN, "gain")
+
+
+def phase_word(degrees: float, line_hz: int) -> int:
+    """xPHCAL0 for a phase correction, positive when the current lags; -15 to +2.25 degrees at 50 Hz."""
+    if not -15 <= degrees * 50 / line_hz <= 2.25:
+        raise ValueOutOfRange(f"phase correction {degrees} degrees is outside -15..+2.25 at 50 Hz")
+    omega = radians(360 * line_hz / SAMPLE_HZ)
+    phi = radians(degrees)
+    return _word((sin(phi - omega) + sin(omega)) / sin(2 * omega - phi) * UNITY_GAIN, "phase")
+
+
+def _word(value: float, what: str) -> int:
+    word = int(value + 0.5) if value >= 0 else -int(0.5 - value)
+    if not -0x80000000 <= word <= 0x7FFFFFFF:
+        raise ValueOutOfRange(f"{what} {value} is outside 32 bits: change amplification, burden or divider")
+    return word & 0xFFFFFFFF
