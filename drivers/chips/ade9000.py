@@ -45,6 +45,7 @@ class Ade9000(AdeMeter):
         self._looked = clock.ticks_ms() - (resume[1] if resume is not None else 0)
         self._renewed = clock.ticks_ms()
         self._known = resume is not None
+        self._open = False
 
     def _faults(self) -> int:
         return self._link.faults
@@ -123,15 +124,19 @@ class Ade9000(AdeMeter):
     def _book(self, now: int) -> None:
         link, clock = self._link, self._clock
         period_ms = self._settings.energy_period_ms
-        if not link.read_checked(reg.STATUS0) & reg.EGYRDY:
+        # Read twice: LAST_DATA would agree with the answer of a garbled address, and a period be missed or doubled.
+        if not link.read_twice(reg.STATUS0) & reg.EGYRDY:
             self._require_same(reg.RUN, 1)
             self._require_alive(now)
+            self._settle_open(now)
             self._looked = now
             if clock.ticks_diff(now, self._renewed) > 3 * period_ms + 1000:
                 self._spent = True
                 raise RegistersLost(f"EGYRDY stayed away for more than {3 * period_ms + 1000} ms: no energy is counted")
             return
         self._renewed = now
+        self._settle_open(now)
+        self._open = self._settings.options.overwrite
         self._clear_ready()
         if self._settings.options.overwrite:
             self._book_period(now)
@@ -139,7 +144,15 @@ class Ade9000(AdeMeter):
             active, reactive = self._counts()
             self._require_alive(now)
             self._books.book(active, reactive, now)
+        self._open = False
         self._looked = now
+
+    def _settle_open(self, now: int) -> None:
+        """Overwrite mode: a period that was cleared but could not be read to its end is lost, and flagged."""
+        if self._open:
+            gap_ms = self._clock.ticks_diff(now, self._looked)
+            self._books.add_lost(gap_ms + self._settings.energy_period_ms, 0)
+            self._open = False
 
     def _book_period(self, now: int) -> None:
         """Overwrite mode: the registers hold one period; one that was missed is lost, and flagged."""

@@ -233,6 +233,9 @@ class AdeMeter:
             books.add_lost(self._clock.ticks_diff(now, self._sweeps[0]), 0)
             books.forget()
         else:
+            if running:
+                # A register that energy depends on was disturbed, at some time since it was last looked at.
+                books.add_lost(self._clock.ticks_diff(now, self._sweeps[0]), FLAG_TAMPER)
             books.lose(now, flags)
             self._set_up()
         self._spent = False

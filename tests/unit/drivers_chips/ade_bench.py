@@ -6,6 +6,7 @@ must. `check` compares books and mirror outside flagged samples, and the flagged
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from drivers.chips.ade7878_settings import make_settings as settings_7878
 from drivers.chips.ade9000 import Ade9000
 from drivers.chips.ade9000_settings import make_settings as settings_9000
 from drivers.errors import DriverError
-from drivers.sample import FLAG_ENERGY_LOST
+from drivers.sample import FLAG_ENERGY_LOST, FLAG_TAMPER
 from drivers.sim.ade7878 import Ade7878Emulator
 from drivers.sim.ade9000 import Ade9000Emulator
 from drivers.sim.ade_bus import Fault
@@ -54,6 +55,7 @@ class AdeBench:
         self._mirror = self.moved()
         self._expected = [0, 0]
         self._unflagged = [0, 0]
+        self._history: deque[tuple[list[int], list[int]]] = deque(maxlen=2 * len(self.settings.configuration) + 90)
         self.driver = self._new_driver(None)
         if start:
             self.book(self.driver.start())
@@ -83,6 +85,10 @@ class AdeBench:
         self.lost_bound += sample.lost_bound_counts
         self.flags |= sample.flags
         self.kept = (self.driver.state, self.clock.ticks_ms())
+        self._history.append((list(self._expected), list(self._unflagged)))
+        if sample.flags & FLAG_TAMPER:
+            # A disturbed register is found in turn: the flag and its bound cover the samples of a whole turn.
+            self._expected, self._unflagged = (list(one) for one in self._history[0])
         if sample.flags & FLAG_ENERGY_LOST:
             self._mirror = self.moved()
         elif any(sample.phase_import_counts + sample.phase_export_counts):

@@ -112,7 +112,8 @@ class Books:
     """What the daemon keeps: the last totals, and what they may lack by flags.
 
     `undetected` is the documented threshold below which a counter that stands still cannot be told from a slow one, and
-    what flows until the next look after it; a restart in that time forgets how long it stood. A flipped bit may hide a rise until the next look, never add one.
+    what flows until the next look after it; a restart in that time forgets how long it stood. A flipped bit may hide a
+    rise until the next look, never add one.
     """
 
     def __init__(self, first: MeterSample, now_ms: int, step: int, look_s: int) -> None:
