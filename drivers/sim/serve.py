@@ -7,6 +7,7 @@ line with the address when it is ready and serves until it is interrupted. `--fa
 
 import argparse
 import math
+import signal
 import struct
 import sys
 import threading
@@ -136,14 +137,14 @@ def main(words: list[str] | None = None) -> int:
     serving.add_argument("--baud", type=int, default=0, help="keep the times of a serial line (with --pty)")
     serving.add_argument("--fault", default="", help="what the device does wrong")
     given = parser.parse_args(words)
-    try:
-        return serve(
-            given.part,
-            port=given.modbus_tcp,
-            unit=given.unit,
-            fault=given.fault,
-            baud=given.baud if given.pty else 0,
-            stop=threading.Event(),
-        )
-    except KeyboardInterrupt:
-        return 0
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where the shell that started us ignores SIGINT
+        signal.signal(number, lambda *_: stop.set())
+    return serve(
+        given.part,
+        port=given.modbus_tcp,
+        unit=given.unit,
+        fault=given.fault,
+        baud=given.baud if given.pty else 0,
+        stop=stop,
+    )
