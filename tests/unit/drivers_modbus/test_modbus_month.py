@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from drivers.bus import Clock, ModbusDevice
-from drivers.errors import BusFault, ValueOutOfRange
+from drivers.errors import BusFault, RegistersLost, ValueOutOfRange, WrongChip
 from drivers.linux.modbus_profiles import load_profile
 from drivers.linux.modbus_sunspec_tables import table, tables
 from drivers.modbus.meter import ModbusMeter
@@ -155,11 +155,7 @@ def lived(kind: str, seed: int, days: int, step_s: int) -> tuple[int, int]:
             driver = house.driver((*books.totals, house.now_ms - books.valid_ms))
         try:
             sample = driver.read()
-        except (BusFault, ValueOutOfRange):
-            continue
-        except Exception as error:
-            if type(error).__name__ not in ("WrongChip", "RegistersLost"):
-                raise
+        except (BusFault, RegistersLost, ValueOutOfRange, WrongChip):
             continue
         books.take(sample, house)
         taken += 1
