@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from honey_edge.billing.account import ALONE
-from honey_edge.market.reputation import FLOOR, FREE_DAYS, FULL
+from honey_edge.market.fairplay.reputation import FLOOR, FREE_DAYS, FULL
 from honey_edge.model.slots import day_of
 from queen_node import evidence_format as form
 from queen_node.evidence_format import EvidenceError, LineRecord

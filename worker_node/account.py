@@ -12,7 +12,7 @@ from typing import Protocol
 from honey_edge.billing.account import ALONE, Booking, Counters, Position, book_alone, statement_net_micro
 from honey_edge.billing.clearing import ClearingError, shared_locally, tariff_cost_pico
 from honey_edge.billing.cover import Cover, counted_from, cover_objection, owed_to_sellers_pico
-from honey_edge.market.reputation import Reputation
+from honey_edge.market.fairplay.reputation import Reputation
 from honey_edge.model.ids import address_text
 from honey_edge.model.slots import SLOTS_PER_DAY
 from honey_edge.wire.codec import decode, encode

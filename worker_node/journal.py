@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from honey_edge.billing.account import Position
-from honey_edge.market.reputation import Reputation
+from honey_edge.market.fairplay.reputation import Reputation
 from honey_edge.wire.recompute import Ledger
 from honey_edge.wire.structs import ZERO_HASH, Reading
 from honey_edge.wire.typed_data import struct_hash

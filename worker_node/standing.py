@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from honey_edge.billing.account import ALONE, Position
 from honey_edge.billing.clearing import FULL_REPUTATION
-from honey_edge.market.reputation import Reputation
-from honey_edge.market.standing import LAG_SLOTS, after_slot, energies_of, lowest_due
+from honey_edge.market.fairplay.reputation import Reputation
+from honey_edge.market.fairplay.standing import LAG_SLOTS, after_slot, energies_of, lowest_due
 from honey_edge.wire.statement_message import StatementLine
 from honey_edge.wire.structs import Reading
 from worker_node.journal import Journal

@@ -15,8 +15,8 @@ from honey_edge.billing.clearing import (
     totals_of,
 )
 from honey_edge.billing.tariff import Tariff
-from honey_edge.market import assets
-from honey_edge.market.battery import StandaloneSchedule
+from honey_edge.market.homes import assets
+from honey_edge.market.homes.battery import StandaloneSchedule
 from honey_edge.model.slots import SLOTS_PER_DAY
 from honey_edge.model.units import micro_owed
 from provisioning.demo.files import BATTERY_END_PERMILLE

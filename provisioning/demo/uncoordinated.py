@@ -7,8 +7,8 @@ tariff for the next day, and carries out the first slot. So nothing but the coor
 from dataclasses import dataclass
 
 from honey_edge.billing.tariff import Tariff
-from honey_edge.market.battery import StandaloneSchedule
 from honey_edge.market.forecast import HomeForecaster, LocalClock
+from honey_edge.market.homes.battery import StandaloneSchedule
 from honey_edge.model.slots import SLOTS_PER_DAY
 from provisioning.demo import plan as demo_plan
 from provisioning.demo.alone import home_with, measured, net_milliwh, pooled_micro

@@ -17,7 +17,7 @@ from queen_node.cli.markets import CaseFileError
 from queen_node.cli.output import NotFound
 
 if TYPE_CHECKING:
-    from honey_edge.market.simulation_world import PriceSeries, World
+    from honey_edge.market.simulate.world import PriceSeries, World
 
 _SUFFIX_MINUTES = {"1h": 60, "30min": 30, "15min": 15}
 _SELL_MICRO = 50_000
@@ -79,7 +79,7 @@ def measured_world(
     `homes` takes only the first so many. Without `start_day` the run begins after 28 days of history, or at the series'
     beginning where it is too short for that.
     """
-    from honey_edge.market.simulation_world import world_of_series
+    from honey_edge.market.simulate.world import world_of_series
 
     load_file, pv_file = _one(folder, "load_kwh_*.csv.gz"), _one(folder, "pv_kwh_*.csv.gz")
     names, load = read_series(load_file)
@@ -110,7 +110,7 @@ def measured_world(
 
 def prices_of(tariff: str, slots: int, per_day: int) -> PriceSeries:
     """Prices for `flat`, `tou`, `peak`, a tariff file (JSON) or a series (CSV.GZ, first column of numbers = buy)."""
-    from honey_edge.market.simulation_world import PriceSeries, named_prices
+    from honey_edge.market.simulate.world import PriceSeries, named_prices
 
     if tariff in ("flat", "tou", "peak"):
         return named_prices(tariff, slots, per_day)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from honey_edge.model.errors import HiveError
 
 if TYPE_CHECKING:
-    from honey_edge.market.assets import Home
-    from honey_edge.market.simulation_round import RoundTerms
+    from honey_edge.market.homes.assets import Home
+    from honey_edge.market.simulate.rounds import RoundTerms
 
 _JOIN_S = 10.0
 
@@ -29,7 +29,7 @@ class LaneError(HiveError):
 
 def _serve(pipe: Connection) -> None:
     """Answers calls until the pipe closes; what a shard refuses goes back as the error it is."""
-    from honey_edge.market.simulation_round import LocalLanes
+    from honey_edge.market.simulate.rounds import LocalLanes
 
     lanes = LocalLanes()
     while True:

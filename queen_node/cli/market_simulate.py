@@ -18,9 +18,9 @@ from queen_node.cli.common import JsonOption
 from queen_node.cli.output import emit, print_pairs, print_table, reported, say
 
 if TYPE_CHECKING:
-    from honey_edge.market.simulation import Options
-    from honey_edge.market.simulation_round import Lanes, RoundResult
-    from honey_edge.market.simulation_world import World
+    from honey_edge.market.simulate.hive import Options
+    from honey_edge.market.simulate.rounds import Lanes, RoundResult
+    from honey_edge.market.simulate.world import World
 
 _MANY_HOMES = 500
 _DEFAULT_HOMES = 20
@@ -44,7 +44,7 @@ def market_simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Simulates a Hive: forecasts, coordination, execution, settlement, late readings, reputation, attacks."""
-    from honey_edge.market.simulation import Options
+    from honey_edge.market.simulate.hive import Options
 
     with reported():
         world = _world(homes, days, tariff, seed, data, start_day, batteries)
@@ -73,7 +73,7 @@ def _world(
     batteries: bool,
 ) -> World:
     """The Hive to simulate, measured or made from the seed."""
-    from honey_edge.market.simulation_world import HISTORY_DAYS, World, seeded_homes
+    from honey_edge.market.simulate.world import HISTORY_DAYS, World, seeded_homes
     from queen_node.cli.market_data import measured_world, prices_of
 
     if data is not None:
@@ -93,9 +93,9 @@ def _every(homes: int, per_day: int) -> int:
 
 def _run(world: World, options: Options, attack: str, processes: int) -> dict[str, Any]:
     """The report of the run, or of an attack with the run without it."""
-    from honey_edge.market.simulation import Simulation
-    from honey_edge.market.simulation_attacks import compare, prepared
-    from honey_edge.market.simulation_report import attack_document, run_document
+    from honey_edge.market.simulate.attacks import compare, prepared
+    from honey_edge.market.simulate.hive import Simulation
+    from honey_edge.market.simulate.report import attack_document, run_document
     from queen_node.cli.market_lanes import ProcessLanes
 
     begun = time.monotonic()

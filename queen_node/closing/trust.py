@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from honey_edge.billing.account import ALONE
-from honey_edge.market.reputation import Reputation
-from honey_edge.market.standing import LAG_SLOTS, after_slot, energies_of, factor_in
+from honey_edge.market.fairplay.reputation import Reputation
+from honey_edge.market.fairplay.standing import LAG_SLOTS, after_slot, energies_of, factor_in
 from queen_node.store import readings, reputations
 from queen_node.store.records import LineRow
 from queen_node.store.reputations import Observed

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from honey_edge.market.errors import ProtocolError
-from honey_edge.market.stragglers import AnswerLedger, Sums
+from honey_edge.market.rounds.stragglers import AnswerLedger, Sums
 from honey_edge.model.errors import HiveError
 from honey_edge.wire.messages import HORIZON_SLOTS, DeclareMessage
 

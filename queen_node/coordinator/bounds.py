@@ -6,9 +6,9 @@ horizon (market-design section 11).
 
 from collections.abc import Sequence
 
-from honey_edge.market.assets import FloatArray, Limits
-from honey_edge.market.island import GridLimit, tightest
-from honey_edge.market.queen_step import kilowatts
+from honey_edge.market.grid.island import GridLimit, tightest
+from honey_edge.market.homes.assets import FloatArray, Limits
+from honey_edge.market.rounds.queen_step import kilowatts
 from honey_edge.model.slots import slot_start_unix_s
 from honey_edge.wire.messages import HORIZON_SLOTS
 from queen_node.coordinator.answers import Opened

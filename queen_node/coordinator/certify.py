@@ -6,7 +6,7 @@ Sums in 10^-9 coin over the horizon; the Queen reckons for homes that cannot mov
 from collections.abc import Sequence
 from dataclasses import replace
 
-from honey_edge.market.iteration import QueenIteration
+from honey_edge.market.rounds.iteration import QueenIteration
 from honey_edge.wire.messages import CertificateMessage
 from queen_node.coordinator.answers import Proven
 from queen_node.store.records import RoundRow

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from drivers.clock import Clock
 from honey_edge.billing.tariff import Tariff
-from honey_edge.market.assets import Tariff as MarketTariff
 from honey_edge.market.errors import MarketError
-from honey_edge.market.iteration import (
+from honey_edge.market.homes.assets import Tariff as MarketTariff
+from honey_edge.market.rounds.iteration import (
     MAX_ITERATIONS,
     QueenIteration,
     is_settled,
@@ -22,7 +22,7 @@ from honey_edge.market.iteration import (
     shifted_price_e7,
     starting_price_e7,
 )
-from honey_edge.market.queen_step import watts
+from honey_edge.market.rounds.queen_step import watts
 from honey_edge.model.slots import slot_start_unix_s
 from honey_edge.wire.codec import MessageError, decode
 from honey_edge.wire.messages import HORIZON_SLOTS, CertificateMessage, DeclareMessage, RoundMessage

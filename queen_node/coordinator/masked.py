@@ -2,15 +2,15 @@
 
 `MaskedAnswers` stands in place of `RoundAnswers`; `masked_desk` makes it. Homes that cannot move anything answer in
 plain, as constants. A home whose answer does not count is left out of the rest of the round; its last counted plan
-stays in the sums, as if it answered every price with it (`honey_edge.market.sums_only`).
+stays in the sums, as if it answered every price with it (`honey_edge.market.rounds.sums_only`).
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from honey_edge.market.anderson import window
-from honey_edge.market.stragglers import Sums
+from honey_edge.market.rounds.anderson import window
+from honey_edge.market.rounds.stragglers import Sums
 from honey_edge.wire.mask_errors import MaskError, MaskLost, MaskRefused
 from honey_edge.wire.mask_messages import MaskRevealMessage
 from honey_edge.wire.mask_queen import MaskedQueen

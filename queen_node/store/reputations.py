@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 
 from sqlalchemy import Connection, insert, select, update
 
-from honey_edge.market.reputation import Reputation
+from honey_edge.market.fairplay.reputation import Reputation
 from queen_node.store.schema import declarations, reputations
 
 _STATE = tuple(one.name for one in fields(Reputation))

@@ -20,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from honey_edge.market.admm import WarmStart, solve_direct, solve_hive, solve_single
-from honey_edge.market.assets import NO_LIMITS, Home, Limits, Tariff
-from honey_edge.market.iteration import (
+from honey_edge.market.homes.assets import NO_LIMITS, Home, Limits, Tariff
+from honey_edge.market.rounds.admm import WarmStart, solve_direct, solve_hive, solve_single
+from honey_edge.market.rounds.iteration import (
     MAX_ITERATIONS,
     QueenIteration,
     round_sigma,
     shifted_power_w,
     shifted_price_e7,
 )
-from honey_edge.market.queen_step import queen_step, watts
-from honey_edge.market.round_loop import Network, column_sums, run_round
+from honey_edge.market.rounds.queen_step import queen_step, watts
+from honey_edge.market.rounds.round_loop import Network, column_sums, run_round
 from tests.bench.hives import seeded_hive, tariff_of
 
 SEEDS = (1, 2, 3)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from honey_edge.billing.clearing import SlotPool, share_surplus, totals_of
-from honey_edge.market.admm import solve_direct
-from honey_edge.market.assets import Battery, Home, Tariff
-from honey_edge.market.battery import StandaloneSchedule
+from honey_edge.market.homes.assets import Battery, Home, Tariff
+from honey_edge.market.homes.battery import StandaloneSchedule
+from honey_edge.market.rounds.admm import solve_direct
 from tests.bench.measured import DATA, MeasuredHive, measured_hive
 
 BUY, SELL = 0.20, 0.05

@@ -1,6 +1,6 @@
 """Bench and calibration of reputation and tests A to D on the measured homes (market-design 9 and 10). JSON lines.
 
-The thresholds in `honey_edge.market.fairplay_*` come from here: for test C the line `test_c_calibration` gives the
+The thresholds in `honey_edge.market.fairplay` come from here: for test C the line `test_c_calibration` gives the
 smallest threshold with at most one false alarm per home and three years, and the one with no two of them in a week;
 the one in use must not be below either. Honest declarations are those of `simulation_forecast`; the connection meter of
 test D is simulated (1 % losses, noise of 0.5 % of the turnover). Everything follows from fixed seeds.
@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from honey_edge.market.assets import Battery, FloatArray, Home, Tariff
-from honey_edge.market.audit import TOLERANCE_KW, AuditDisclosure, audit, milliwatts
-from honey_edge.market.fairplay_answers import ANSWER_ERROR_KW, AnswerTrace
-from honey_edge.market.fairplay_bias import ALLOWANCE, STEPS, THRESHOLD, alarm_days, daily_ratios
-from honey_edge.market.fairplay_meters import examine_meters
-from honey_edge.market.iteration import QueenIteration, WorkerIteration, round_sigma
-from honey_edge.market.reputation import Reputation, known_lag, observe
-from honey_edge.market.simulation_forecast import RollingForecast
-from honey_edge.market.simulation_world import filled, seeded_homes
+from honey_edge.market.fairplay.answers import ANSWER_ERROR_KW, AnswerTrace
+from honey_edge.market.fairplay.audit import TOLERANCE_KW, AuditDisclosure, audit, milliwatts
+from honey_edge.market.fairplay.bias import ALLOWANCE, STEPS, THRESHOLD, alarm_days, daily_ratios
+from honey_edge.market.fairplay.meters import examine_meters
+from honey_edge.market.fairplay.reputation import Reputation, known_lag, observe
+from honey_edge.market.homes.assets import Battery, FloatArray, Home, Tariff
+from honey_edge.market.rounds.iteration import QueenIteration, WorkerIteration, round_sigma
+from honey_edge.market.simulate.forecasts import RollingForecast
+from honey_edge.market.simulate.world import filled, seeded_homes
 from queen_node.cli.market_data import read_series
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

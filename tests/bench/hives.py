@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from honey_edge.market.assets import Battery, Home, Tariff
+from honey_edge.market.homes.assets import Battery, Home, Tariff
 
 HOUR = np.arange(96) / 4.0
 

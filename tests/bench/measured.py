@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 LONGEST_GAP_STEPS = 4

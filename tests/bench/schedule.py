@@ -20,11 +20,11 @@ import clarabel
 import numpy as np
 from scipy import sparse
 
-from honey_edge.market import banded
-from honey_edge.market.assets import NO_LIMITS, Battery, FloatArray, Home, Tariff
-from honey_edge.market.battery import ProximalSchedule, StandaloneSchedule
-from honey_edge.market.central import CentralSchedule
-from honey_edge.market.queen_step import RELAXATION, queen_step
+from honey_edge.market.homes import banded
+from honey_edge.market.homes.assets import NO_LIMITS, Battery, FloatArray, Home, Tariff
+from honey_edge.market.homes.battery import ProximalSchedule, StandaloneSchedule
+from honey_edge.market.rounds.central import CentralSchedule
+from honey_edge.market.rounds.queen_step import RELAXATION, queen_step
 
 ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracles" / "12_worker_prox.json"
 EPS = 1e-4

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from honey_edge.market.simulation import Options, Simulation
-from honey_edge.market.simulation_attacks import ATTACKS, compare, prepared
-from honey_edge.market.simulation_report import attack_document
-from honey_edge.market.simulation_round import RoundResult
-from honey_edge.market.simulation_world import HISTORY_DAYS, World, named_prices, seeded_homes
+from honey_edge.market.simulate.attacks import ATTACKS, compare, prepared
+from honey_edge.market.simulate.hive import Options, Simulation
+from honey_edge.market.simulate.report import attack_document
+from honey_edge.market.simulate.rounds import RoundResult
+from honey_edge.market.simulate.world import HISTORY_DAYS, World, named_prices, seeded_homes
 from queen_node.cli.market_data import measured_world
 from queen_node.cli.market_lanes import ProcessLanes
 

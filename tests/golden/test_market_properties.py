@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import HiveSolution, solve_direct
-from honey_edge.market.assets import Battery, Ev, FloatArray, Home, Limits, Shed, Tariff, Thermal
+from honey_edge.market.homes.assets import Battery, Ev, FloatArray, Home, Limits, Shed, Tariff, Thermal
+from honey_edge.market.rounds.admm import HiveSolution, solve_direct
 
 ORACLES = Path(__file__).resolve().parents[2].parent / "shared" / "oracles"
 NEAR = 2e-3

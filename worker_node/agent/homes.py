@@ -6,10 +6,10 @@ Loads numpy: imported in the solver's thread only.
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
-from honey_edge.market.assets import Battery, Ev, FloatArray, Home, Shed, Thermal, profile
-from honey_edge.market.physics import check_plan
-from honey_edge.market.plan import Schedule, feasible_home, resimulate
-from honey_edge.market.queen_step import watts
+from honey_edge.market.homes.assets import Battery, Ev, FloatArray, Home, Shed, Thermal, profile
+from honey_edge.market.homes.physics import check_plan
+from honey_edge.market.homes.plan import Schedule, feasible_home, resimulate
+from honey_edge.market.rounds.queen_step import watts
 from honey_edge.model.errors import HiveError
 from worker_node.agent.assets import AssetState, CarModel, HomeAssets, SetPoints, ShedModel, ThermalModel
 from worker_node.agent.battery import BatteryModel

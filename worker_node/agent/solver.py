@@ -7,14 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from honey_edge.market.asset_schedule import mixed_plan
-from honey_edge.market.assets import Home, Limits, Tariff, profile
-from honey_edge.market.battery import StandaloneSchedule, cost_alone
 from honey_edge.market.errors import InfeasibleHive, ProtocolError
-from honey_edge.market.iteration import WorkerIteration, shifted_power_w
-from honey_edge.market.plan import Schedule, feasible_home
-from honey_edge.market.queen_step import price_per_kwh, watts
-from honey_edge.market.worker_step import COST_STEPS
+from honey_edge.market.homes.asset_schedule import mixed_plan
+from honey_edge.market.homes.assets import Home, Limits, Tariff, profile
+from honey_edge.market.homes.battery import StandaloneSchedule, cost_alone
+from honey_edge.market.homes.plan import Schedule, feasible_home
+from honey_edge.market.homes.worker_step import COST_STEPS
+from honey_edge.market.rounds.iteration import WorkerIteration, shifted_power_w
+from honey_edge.market.rounds.queen_step import price_per_kwh, watts
 from worker_node.agent.homes import DT_H, Profile, executable
 
 SOLVER = "osqp"

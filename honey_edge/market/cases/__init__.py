@@ -15,7 +15,7 @@ from honey_edge.market.cases.reading import read_hive
 from honey_edge.market.cases.solving import Clock, Outcome, solve_alone, solve_together
 from honey_edge.market.cases.steps import queen_prox, worker_prox
 from honey_edge.market.errors import AssetError, CaseError, InfeasibleHive, InfeasibleHome, PlanRejected
-from honey_edge.market.solver import AUTO, solver_order
+from honey_edge.market.homes.solver import AUTO, solver_order
 
 __all__ = ["HIVES", "SCHEMA", "STEPS", "solve_case"]
 

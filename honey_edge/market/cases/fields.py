@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.errors import CaseError
+from honey_edge.market.homes.assets import FloatArray
 
 Json = dict[str, Any]
 

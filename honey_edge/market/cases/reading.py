@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from honey_edge.market.assets import NO_LIMITS, Battery, Ev, Home, Limits, Shed, Tariff, Thermal
 from honey_edge.market.cases.fields import (
     Frame,
     Json,
@@ -22,9 +21,10 @@ from honey_edge.market.cases.fields import (
     vector,
 )
 from honey_edge.market.errors import AssetError, CaseError
-from honey_edge.market.network import Network, joined, one_group
-from honey_edge.market.tree import Tree, TreeNode
-from honey_edge.market.voltage import VoltageBand
+from honey_edge.market.grid.network import Network, joined, one_group
+from honey_edge.market.grid.tree import Tree, TreeNode
+from honey_edge.market.grid.voltage import VoltageBand
+from honey_edge.market.homes.assets import NO_LIMITS, Battery, Ev, Home, Limits, Shed, Tariff, Thermal
 
 _PLAIN = ("id", "load_kw", "pv_kw", "pv_curtailable", "curt_c_quad")
 _ASSETS: dict[str, type[Battery] | type[Thermal] | type[Ev] | type[Shed]] = {

@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from honey_edge.market.admm import solve_hive
-from honey_edge.market.asset_program import home_program
-from honey_edge.market.assets import NO_LIMITS, FloatArray, Home
 from honey_edge.market.cases.reading import HiveCase
-from honey_edge.market.central import CentralSchedule
 from honey_edge.market.errors import InfeasibleHome, PlanRejected
-from honey_edge.market.island import is_island, solve_island
-from honey_edge.market.network_bound import network_lower_bound
-from honey_edge.market.network_round import OVERSHOOT, NetworkAgreement, solve_network
-from honey_edge.market.network_solve import NetworkSchedule
-from honey_edge.market.plan import Schedule, feasible_home
-from honey_edge.market.queen_step import price_per_kwh
-from honey_edge.market.solver import AUTO, least_violation
-from honey_edge.market.tree_round import TreeQueens
-from honey_edge.market.voltage_round import MISMATCH_SHARE, network_step
+from honey_edge.market.grid.island import is_island, solve_island
+from honey_edge.market.grid.network_bound import network_lower_bound
+from honey_edge.market.grid.network_round import OVERSHOOT, NetworkAgreement, solve_network
+from honey_edge.market.grid.network_solve import NetworkSchedule
+from honey_edge.market.grid.tree_round import TreeQueens
+from honey_edge.market.grid.voltage_round import MISMATCH_SHARE, network_step
+from honey_edge.market.homes.asset_program import home_program
+from honey_edge.market.homes.assets import NO_LIMITS, FloatArray, Home
+from honey_edge.market.homes.plan import Schedule, feasible_home
+from honey_edge.market.homes.solver import AUTO, least_violation
+from honey_edge.market.rounds.admm import solve_hive
+from honey_edge.market.rounds.central import CentralSchedule
+from honey_edge.market.rounds.queen_step import price_per_kwh
 
 Clock = Callable[[], float]
 

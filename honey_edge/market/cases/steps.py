@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.cases.fields import Frame, Json, entries, number, numbers, obj, read_frame, vector
 from honey_edge.market.cases.reading import read_band, read_home, read_limits, read_tariff, read_tree
 from honey_edge.market.errors import CaseError
-from honey_edge.market.proximal import ProximalSchedule
-from honey_edge.market.queen_step import queen_step
-from honey_edge.market.tree_step import Wishes, tree_prices
-from honey_edge.market.voltage import queen_step_voltage
+from honey_edge.market.grid.tree_step import Wishes, tree_prices
+from honey_edge.market.grid.voltage import queen_step_voltage
+from honey_edge.market.homes.assets import FloatArray
+from honey_edge.market.homes.proximal import ProximalSchedule
+from honey_edge.market.rounds.queen_step import queen_step
 
 _EPS = 1e-6
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.errors import AssetError
 from honey_edge.market.forecast.clock import IntArray, LocalClock
 from honey_edge.market.forecast.ensemble import LEVELS
 from honey_edge.market.forecast.forecaster import HomeForecaster
 from honey_edge.market.forecast.scores import Score, Tally
+from honey_edge.market.homes.assets import FloatArray
 
 REFERENCE_DAYS = 28
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 _TYPICAL_LOAD_KW = (
     0.24, 0.21, 0.19, 0.18, 0.18, 0.20, 0.28, 0.36, 0.38, 0.36, 0.35, 0.36,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 LEVELS = np.arange(1, 10) / 10
 """10 % to 90 %."""

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.errors import AssetError
 from honey_edge.market.forecast.clock import IntArray, LocalClock
 from honey_edge.market.forecast.ensemble import LEVELS
@@ -17,6 +16,7 @@ from honey_edge.market.forecast.outlook import Forecast
 from honey_edge.market.forecast.pv_model import SunModel
 from honey_edge.market.forecast.rows import Rows, rows_before
 from honey_edge.market.forecast.weather import WeatherFeed, WeatherStep
+from honey_edge.market.homes.assets import FloatArray
 from honey_edge.model.slots import SLOTS_PER_DAY
 
 LOAD, PV, NET = "load", "pv", "net"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.clock import IntArray, day_of_week
+from honey_edge.market.homes.assets import FloatArray
 
 _SUNDAY = 6
 _BEFORE_DAYS, _AFTER_DAYS, _LEAST_DAYS = 7, 7, 3

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.smooth import (
     across,
     lagged,
@@ -18,6 +17,7 @@ from honey_edge.market.forecast.smooth import (
     trailing_mean,
     weighted_trailing_mean,
 )
+from honey_edge.market.homes.assets import FloatArray
 
 BASE_DAYS = 28
 LONG_DAYS = 84

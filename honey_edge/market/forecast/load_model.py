@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.coefficients import LOAD, LOAD_ROOT
 from honey_edge.market.forecast.defaults import OWN_SPREAD_DAYS, SPREAD, typical_load_kwh
 from honey_edge.market.forecast.ensemble import shifted_samples, weighted_quantiles
@@ -19,6 +18,7 @@ from honey_edge.market.forecast.load_features import BASE_DAYS, LOOK_BACK_DAYS, 
 from honey_edge.market.forecast.ridge import FULL_ROWS, combined, fitted
 from honey_edge.market.forecast.rows import Rows
 from honey_edge.market.forecast.smooth import shifts_of
+from honey_edge.market.homes.assets import FloatArray
 
 STRENGTH = 0.4
 _ERROR_DAYS = 45

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 _LOOK_BACK_HOURS = 1.0
 """How much of the newest measurements tells where the home is now."""

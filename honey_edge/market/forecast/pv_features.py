@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.load_features import BASE_DAYS, base_of
 from honey_edge.market.forecast.smooth import across, lagged, trailing_mean
+from honey_edge.market.homes.assets import FloatArray
 
 LOOK_BACK_DAYS = 2 * BASE_DAYS
 _RECENT_DAYS = 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.coefficients import SUN
 from honey_edge.market.forecast.defaults import OWN_SPREAD_DAYS
 from honey_edge.market.forecast.ensemble import LEVELS, shifted_samples, weighted_quantiles
@@ -13,6 +12,7 @@ from honey_edge.market.forecast.load_model import whole_days
 from honey_edge.market.forecast.pv_features import LOOK_BACK_DAYS, SunFeatures, sun_features
 from honey_edge.market.forecast.ridge import FULL_ROWS, combined, fitted
 from honey_edge.market.forecast.rows import Rows
+from honey_edge.market.homes.assets import FloatArray
 
 STRENGTH = 2.0
 _ERROR_DAYS = 60

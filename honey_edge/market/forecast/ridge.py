@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 FULL_ROWS = 150
 """Days after which a home's own history has its full weight; older ones than that are not used in the fit."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.clock import IntArray, is_weekend
+from honey_edge.market.homes.assets import FloatArray
 
 MAX_DAYS = 240
 """Older history is not looked at: it is another season's."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.errors import AssetError
 from honey_edge.market.forecast.ensemble import LEVELS
+from honey_edge.market.homes.assets import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

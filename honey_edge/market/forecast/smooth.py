@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 
 def trailing_mean(rows: FloatArray, days: int) -> FloatArray:

@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast.clock import IntArray
 from honey_edge.market.forecast.ridge import combined, fitted
 from honey_edge.market.forecast.smooth import across, trailing_mean
+from honey_edge.market.homes.assets import FloatArray
 
 _HEATING_BELOW_C, _COOLING_ABOVE_C = 15.0, 22.0
 _NORMAL_DAYS = 28

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from honey_edge.market.reputation import Reputation
+from honey_edge.market.fairplay.reputation import Reputation
 from queen_node.app.intent_rows import IntentRows
 from queen_node.chain import Call, Intent, IntentState, Lease, SignedForm
 from queen_node.chain.intents import IntentStore

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from honey_edge.market.assets import Battery, Ev, FloatArray, Home, Shed, Thermal
+from honey_edge.market.homes.assets import Battery, Ev, FloatArray, Home, Shed, Thermal
 
 SLOTS = 96
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import power_grid_model as pgm
 
-from honey_edge.market.assets import FloatArray
+from honey_edge.market.homes.assets import FloatArray
 
 
 def _rows(folder: Path, name: str) -> list[dict[str, str]]:

@@ -7,12 +7,12 @@ import random
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import QueenIteration, WorkerIteration, solve_direct, solve_hive, solve_single
-from honey_edge.market.anderson import ANDERSON_DEPTH, SplitState, Weights, window
-from honey_edge.market.assets import Home, Tariff
 from honey_edge.market.errors import ProtocolError
-from honey_edge.market.stragglers import AnswerLedger
-from honey_edge.market.sums_only import Change, CountedWorker, RunningTotals
+from honey_edge.market.homes.assets import Home, Tariff
+from honey_edge.market.rounds.admm import QueenIteration, WorkerIteration, solve_direct, solve_hive, solve_single
+from honey_edge.market.rounds.anderson import ANDERSON_DEPTH, SplitState, Weights, window
+from honey_edge.market.rounds.stragglers import AnswerLedger
+from honey_edge.market.rounds.sums_only import Change, CountedWorker, RunningTotals
 
 FLAT = Tariff.of([0.2] * 96, [0.05] * 96)
 SIGMA = 35

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from honey_edge.market.assets import Battery, Ev, Home, Limits, Shed, Tariff, Thermal, profile
 from honey_edge.market.errors import AssetError, MarketError
+from honey_edge.market.homes.assets import Battery, Ev, Home, Limits, Shed, Tariff, Thermal, profile
 
 GOOD = {
     "cap_kwh": 10.0, "e_min_kwh": 1.0, "e_max_kwh": 9.5, "e0_kwh": 5.0, "e_end_min_kwh": 5.0,

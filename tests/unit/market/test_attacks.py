@@ -10,10 +10,10 @@ import pytest
 
 from honey_edge.billing.clearing import SlotPool, payment, share_surplus, totals_of
 from honey_edge.market.errors import AssetError
-from honey_edge.market.fairplay_bias import SUSPENDED
-from honey_edge.market.simulation import Misconduct, Options, Simulation
-from honey_edge.market.simulation_attacks import ATTACKS, compare, prepared
-from honey_edge.market.simulation_world import World, named_prices, seeded_homes
+from honey_edge.market.fairplay.bias import SUSPENDED
+from honey_edge.market.simulate.attacks import ATTACKS, compare, prepared
+from honey_edge.market.simulate.hive import Misconduct, Options, Simulation
+from honey_edge.market.simulate.world import World, named_prices, seeded_homes
 from queen_node.cli.market_data import measured_world
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from honey_edge.market import central, proximal
-from honey_edge.market.assets import NO_LIMITS, Battery, Home, Limits, Tariff
-from honey_edge.market.banded import BandedHome
-from honey_edge.market.battery import ProximalSchedule, StandaloneSchedule, infeasible_reasons, repair, resimulate
-from honey_edge.market.central import CentralSchedule
 from honey_edge.market.errors import AssetError, InfeasibleHive, InfeasibleHome, PlanRejected
-from honey_edge.market.plan import SOC_END, SOC_END_RELAXED, SOC_START, SOC_START_CLAMPED, checked_schedule
+from honey_edge.market.homes import proximal
+from honey_edge.market.homes.assets import NO_LIMITS, Battery, Home, Limits, Tariff
+from honey_edge.market.homes.banded import BandedHome
+from honey_edge.market.homes.battery import ProximalSchedule, StandaloneSchedule, infeasible_reasons, repair, resimulate
+from honey_edge.market.homes.plan import SOC_END, SOC_END_RELAXED, SOC_START, SOC_START_CLAMPED, checked_schedule
+from honey_edge.market.rounds import central
+from honey_edge.market.rounds.central import CentralSchedule
 
 DT_H = 0.25
 FEW = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import solve_direct, solve_hive, solve_single
-from honey_edge.market.assets import NO_LIMITS, Home, Limits, Tariff
-from honey_edge.market.certificate import lower_bound
+from honey_edge.market.homes.assets import NO_LIMITS, Home, Limits, Tariff
+from honey_edge.market.rounds.admm import solve_direct, solve_hive, solve_single
+from honey_edge.market.rounds.certificate import lower_bound
 
 FLAT = Tariff.of([0.2] * 96, [0.05] * 96)
 PEAK = Tariff.of([0.2] * 96, [0.05] * 96, 0.35)

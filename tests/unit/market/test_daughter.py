@@ -12,13 +12,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from honey_edge.market import daughter
-from honey_edge.market.admm import solve_direct
-from honey_edge.market.asset_program import home_program
-from honey_edge.market.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
 from honey_edge.market.cases.reading import read_hive
-from honey_edge.market.central import CentralSchedule
-from honey_edge.market.daughter import (
+from honey_edge.market.errors import AssetError, PlanRejected, ProtocolError
+from honey_edge.market.grid import daughter
+from honey_edge.market.grid.daughter import (
     OVERSHOOT,
     DaughterIteration,
     DaughterProximal,
@@ -26,15 +23,18 @@ from honey_edge.market.daughter import (
     SubtreePlan,
     iteration_of,
 )
-from honey_edge.market.errors import AssetError, PlanRejected, ProtocolError
-from honey_edge.market.iteration import QueenIteration, round_sigma, starting_price_e7
-from honey_edge.market.physics import check_plan
-from honey_edge.market.queen_step import watts
-from honey_edge.market.round_loop import column_sums
-from honey_edge.market.tree import Tree, TreeNode
-from honey_edge.market.tree_money import NodeSlot, NodeTerms, settle_tree
-from honey_edge.market.tree_round import solve_tree_direct
-from honey_edge.market.worker_step import COST_STEPS, WorkerAnswer, WorkerIteration
+from honey_edge.market.grid.tree import Tree, TreeNode
+from honey_edge.market.grid.tree_money import NodeSlot, NodeTerms, settle_tree
+from honey_edge.market.grid.tree_round import solve_tree_direct
+from honey_edge.market.homes.asset_program import home_program
+from honey_edge.market.homes.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
+from honey_edge.market.homes.physics import check_plan
+from honey_edge.market.homes.worker_step import COST_STEPS, WorkerAnswer, WorkerIteration
+from honey_edge.market.rounds.admm import solve_direct
+from honey_edge.market.rounds.central import CentralSchedule
+from honey_edge.market.rounds.iteration import QueenIteration, round_sigma, starting_price_e7
+from honey_edge.market.rounds.queen_step import watts
+from honey_edge.market.rounds.round_loop import column_sums
 
 DT_H, SLOTS, SIGMA = 0.25, 96, 35.0
 TARIFF = Tariff(np.full(SLOTS, 0.2), np.full(SLOTS, 0.05))

@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from honey_edge.market.assets import Home, Tariff
-from honey_edge.market.audit import (
+from honey_edge.market.errors import AssetError, ProtocolError
+from honey_edge.market.fairplay.answers import AnswerTrace, firm_gap_kw2
+from honey_edge.market.fairplay.audit import (
     TOLERANCE_KW,
     AuditDisclosure,
     audit,
     is_drawn,
     milliwatts,
 )
-from honey_edge.market.errors import AssetError, ProtocolError
-from honey_edge.market.fairplay_answers import AnswerTrace, firm_gap_kw2
-from honey_edge.market.iteration import QueenIteration, WorkerIteration, round_sigma
+from honey_edge.market.homes.assets import Home, Tariff
+from honey_edge.market.rounds.iteration import QueenIteration, WorkerIteration, round_sigma
 
 TARIFF = Tariff(np.full(96, 0.2), np.full(96, 0.05))
 SIGMA = round_sigma(TARIFF, settled=False)

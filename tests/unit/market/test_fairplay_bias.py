@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honey_edge.market.errors import AssetError
-from honey_edge.market.fairplay_bias import (
+from honey_edge.market.fairplay.bias import (
     ALLOWANCE,
     CLIP,
     FLOORED,
@@ -26,7 +26,7 @@ from honey_edge.market.fairplay_bias import (
     smallest_scale,
     watch,
 )
-from honey_edge.market.reputation import FLOOR, FREE_DAYS, FULL
+from honey_edge.market.fairplay.reputation import FLOOR, FREE_DAYS, FULL
 
 
 def days_of(mean: int, count: int) -> BiasTest:

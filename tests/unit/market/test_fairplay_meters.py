@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.errors import AssetError
-from honey_edge.market.fairplay_meters import examine_meters
+from honey_edge.market.fairplay.meters import examine_meters
+from honey_edge.market.homes.assets import FloatArray
 
 SLOTS, HOMES = 336, 12
 

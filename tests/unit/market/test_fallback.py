@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import solve_direct
-from honey_edge.market.assets import Home, Limits, Tariff
-from honey_edge.market.fallback import local_plans, movable_kw, shared_limits
+from honey_edge.market.homes.assets import Home, Limits, Tariff
+from honey_edge.market.homes.fallback import local_plans, movable_kw, shared_limits
+from honey_edge.market.rounds.admm import solve_direct
 
 FLAT = Tariff.of([0.2] * 96, [0.05] * 96)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.errors import AssetError
 from honey_edge.market.forecast import Forecast, HomeForecaster, LocalClock
+from honey_edge.market.homes.assets import FloatArray
 
 DAY0 = 20_000
 KINDS = ("load", "pv", "net")

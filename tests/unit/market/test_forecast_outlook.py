@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from honey_edge.market.assets import FloatArray
 from honey_edge.market.forecast import Forecast, HomeForecaster
+from honey_edge.market.homes.assets import FloatArray
 
 
 def flat(kind: str, kw: float = 1.0, count: int = 96) -> Forecast:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import solve_direct
-from honey_edge.market.assets import Home, Limits, Shed, Tariff
 from honey_edge.market.errors import AssetError, InfeasibleHive
-from honey_edge.market.island import GridLimit, is_island, island_limits, tightest, with_priority
+from honey_edge.market.grid.island import GridLimit, is_island, island_limits, tightest, with_priority
+from honey_edge.market.homes.assets import Home, Limits, Shed, Tariff
+from honey_edge.market.rounds.admm import solve_direct
 
 SLOTS = 96
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import (
+from honey_edge.market.errors import AssetError, InfeasibleHive, InfeasibleHome, ProtocolError
+from honey_edge.market.homes.assets import Battery, Home, Limits, Tariff
+from honey_edge.market.rounds.admm import (
     HiveSolution,
     QueenIteration,
     WarmStart,
@@ -20,11 +22,9 @@ from honey_edge.market.admm import (
     solve_single,
     watts,
 )
-from honey_edge.market.assets import Battery, Home, Limits, Tariff
-from honey_edge.market.central import CentralSchedule
-from honey_edge.market.errors import AssetError, InfeasibleHive, InfeasibleHome, ProtocolError
-from honey_edge.market.splitting import split_schedules
-from honey_edge.market.stragglers import AnswerLedger
+from honey_edge.market.rounds.central import CentralSchedule
+from honey_edge.market.rounds.splitting import split_schedules
+from honey_edge.market.rounds.stragglers import AnswerLedger
 
 DT_H = 0.25
 FLAT = Tariff.of([0.2] * 96, [0.05] * 96)

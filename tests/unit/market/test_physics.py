@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from honey_edge.market.assets import Battery, Ev, Home, Limits, Tariff
-from honey_edge.market.battery import ProximalSchedule, Schedule, StandaloneSchedule, resimulate
 from honey_edge.market.errors import PlanRejected
-from honey_edge.market.physics import check_plan
+from honey_edge.market.homes.assets import Battery, Ev, Home, Limits, Tariff
+from honey_edge.market.homes.battery import ProximalSchedule, Schedule, StandaloneSchedule, resimulate
+from honey_edge.market.homes.physics import check_plan
 
 DT_H = 0.25
 FEW = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

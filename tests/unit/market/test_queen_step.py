@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from honey_edge.market.assets import NO_LIMITS, Limits, Tariff
 from honey_edge.market.errors import AssetError, ProtocolError
-from honey_edge.market.queen_step import default_sigma, kilowatts, price_e7, price_per_kwh, queen_step, watts
+from honey_edge.market.homes.assets import NO_LIMITS, Limits, Tariff
+from honey_edge.market.rounds.queen_step import default_sigma, kilowatts, price_e7, price_per_kwh, queen_step, watts
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 

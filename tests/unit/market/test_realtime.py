@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honey_edge.market.errors import AssetError
-from honey_edge.market.realtime import Minute, Offer, beyond_dead_band_w, order_price_micro, orders_w
+from honey_edge.market.grid.realtime import Minute, Offer, beyond_dead_band_w, order_price_micro, orders_w
 
 WATTS = st.integers(-200_000, 200_000)
 OFFERS = st.dictionaries(

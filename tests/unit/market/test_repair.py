@@ -12,11 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from honey_edge.market.assets import NO_LIMITS, Battery, Ev, Home, Tariff, Thermal
-from honey_edge.market.battery import ProximalSchedule, StandaloneSchedule
-from honey_edge.market.central import CentralSchedule
 from honey_edge.market.errors import InfeasibleHome
-from honey_edge.market.repair import (
+from honey_edge.market.homes.assets import NO_LIMITS, Battery, Ev, Home, Tariff, Thermal
+from honey_edge.market.homes.battery import ProximalSchedule, StandaloneSchedule
+from honey_edge.market.homes.repair import (
     CAR_ENERGY,
     CAR_ENERGY_RELAXED,
     COMFORT,
@@ -29,7 +28,8 @@ from honey_edge.market.repair import (
     feasible_home,
     relax_comfort,
 )
-from honey_edge.market.solver import least_violation
+from honey_edge.market.homes.solver import least_violation
+from honey_edge.market.rounds.central import CentralSchedule
 
 DT_H = 0.25
 FEW = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honey_edge.market.errors import AssetError
-from honey_edge.market.reputation import (
+from honey_edge.market.fairplay.reputation import (
     FLOOR,
     FREE_DAYS,
     FULL,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from honey_edge.market.sensitivities import MeterSeries, TooFewMeterData, estimate
+from honey_edge.market.grid.sensitivities import MeterSeries, TooFewMeterData, estimate
 
 HOMES = np.arange(0, 60, 6)[:10]
 

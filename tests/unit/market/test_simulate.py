@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from honey_edge.market.admm import solve_hive
-from honey_edge.market.assets import Home
 from honey_edge.market.errors import AssetError
-from honey_edge.market.iteration import round_sigma, starting_price_e7
-from honey_edge.market.plausible import HEADROOM, ShownRange
-from honey_edge.market.simulation import Options, Simulation, follow
-from honey_edge.market.simulation_forecast import RollingForecast
-from honey_edge.market.simulation_money import PromiseBroken, SimulationBooks, SlotFacts
-from honey_edge.market.simulation_report import run_document
-from honey_edge.market.simulation_round import LocalLanes, RoundTask, RoundTerms, coordinate
-from honey_edge.market.simulation_world import World, filled, home_battery, named_prices, seeded_homes
+from honey_edge.market.fairplay.plausible import HEADROOM, ShownRange
+from honey_edge.market.homes.assets import Home
+from honey_edge.market.rounds.admm import solve_hive
+from honey_edge.market.rounds.iteration import round_sigma, starting_price_e7
+from honey_edge.market.simulate.forecasts import RollingForecast
+from honey_edge.market.simulate.hive import Options, Simulation, follow
+from honey_edge.market.simulate.money import PromiseBroken, SimulationBooks, SlotFacts
+from honey_edge.market.simulate.report import run_document
+from honey_edge.market.simulate.rounds import LocalLanes, RoundTask, RoundTerms, coordinate
+from honey_edge.market.simulate.world import World, filled, home_battery, named_prices, seeded_homes
 from queen_node.cli.commands import app
 from queen_node.cli.market_lanes import ProcessLanes
 

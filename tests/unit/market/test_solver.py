@@ -14,14 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from honey_edge.market import central, solver
-from honey_edge.market.asset_closed import has_closed_form
-from honey_edge.market.asset_program import home_program
-from honey_edge.market.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
-from honey_edge.market.battery import ProximalSchedule, StandaloneSchedule
-from honey_edge.market.central import CentralSchedule
 from honey_edge.market.errors import InfeasibleHive, InfeasibleHome, SolverError
-from honey_edge.market.solver import INFEASIBLE, SOLVED, QpAnswer, QpSettings, least_violation, solver_named
+from honey_edge.market.homes import solver
+from honey_edge.market.homes.asset_closed import has_closed_form
+from honey_edge.market.homes.asset_program import home_program
+from honey_edge.market.homes.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
+from honey_edge.market.homes.battery import ProximalSchedule, StandaloneSchedule
+from honey_edge.market.homes.solver import INFEASIBLE, SOLVED, QpAnswer, QpSettings, least_violation, solver_named
+from honey_edge.market.rounds import central
+from honey_edge.market.rounds.central import CentralSchedule
 
 DT_H = 0.25
 FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honey_edge.market.reputation import FLOOR, FREE_DAYS, FULL, Reputation, observe
-from honey_edge.market.standing import (
+from honey_edge.market.fairplay.reputation import FLOOR, FREE_DAYS, FULL, Reputation, observe
+from honey_edge.market.fairplay.standing import (
     LAG_SLOTS,
     LENIENT_PERMILLE,
     MILLIWH_PER_WATT,

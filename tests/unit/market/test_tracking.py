@@ -10,13 +10,13 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from honey_edge.market.asset_program import home_program
-from honey_edge.market.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
 from honey_edge.market.errors import AssetError
-from honey_edge.market.iteration import WorkerIteration, round_sigma
-from honey_edge.market.plan import checked_schedule
-from honey_edge.market.queen_step import queen_step
-from honey_edge.market.tracking import Commitment, TrackingQueen, tracking_step
+from honey_edge.market.homes.asset_program import home_program
+from honey_edge.market.homes.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
+from honey_edge.market.homes.plan import checked_schedule
+from honey_edge.market.rounds.iteration import WorkerIteration, round_sigma
+from honey_edge.market.rounds.queen_step import queen_step
+from honey_edge.market.rounds.tracking import Commitment, TrackingQueen, tracking_step
 
 DT_H = 0.25
 TARIFF = Tariff(np.full(96, 0.2), np.full(96, 0.05))

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from honey_edge.market.assets import NO_LIMITS, Home, Limits, Tariff
 from honey_edge.market.errors import AssetError
-from honey_edge.market.network_bound import network_lower_bound
-from honey_edge.market.network_solve import InfeasibleNetwork
-from honey_edge.market.queen_step import queen_step
-from honey_edge.market.tree import Tree, TreeNode
-from honey_edge.market.tree_round import send_up, solve_tree_direct, solve_tree_distributed
-from honey_edge.market.tree_step import TreeStep, Wishes, tree_prices
+from honey_edge.market.grid.network_bound import network_lower_bound
+from honey_edge.market.grid.network_solve import InfeasibleNetwork
+from honey_edge.market.grid.tree import Tree, TreeNode
+from honey_edge.market.grid.tree_round import send_up, solve_tree_direct, solve_tree_distributed
+from honey_edge.market.grid.tree_step import TreeStep, Wishes, tree_prices
+from honey_edge.market.homes.assets import NO_LIMITS, Home, Limits, Tariff
+from honey_edge.market.rounds.queen_step import queen_step
 
 DT_H = 0.25
 SLOTS = 6

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from honey_edge.billing.clearing import SlotPool, payment, share_surplus, tariff_cost_pico, totals_of
 from honey_edge.market.errors import AssetError
-from honey_edge.market.tree_money import NodeSlot, NodeTerms, settle_tree
+from honey_edge.market.grid.tree_money import NodeSlot, NodeTerms, settle_tree
 
 ENERGY = st.integers(-5_000_000, 5_000_000)
 

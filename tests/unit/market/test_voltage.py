@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from honey_edge.market.assets import Home, Limits, Tariff
 from honey_edge.market.errors import AssetError
-from honey_edge.market.network_solve import InfeasibleNetwork
-from honey_edge.market.queen_step import queen_step
-from honey_edge.market.voltage import VoltageBand, queen_step_voltage
-from honey_edge.market.voltage_round import solve_voltage_direct, solve_voltage_distributed
+from honey_edge.market.grid.network_solve import InfeasibleNetwork
+from honey_edge.market.grid.voltage import VoltageBand, queen_step_voltage
+from honey_edge.market.grid.voltage_round import solve_voltage_direct, solve_voltage_distributed
+from honey_edge.market.homes.assets import Home, Limits, Tariff
+from honey_edge.market.rounds.queen_step import queen_step
 
 SLOTS = 8
 K = np.array([[2.0, 2.0, 2.0], [2.0, 5.0, 5.0], [2.0, 5.0, 9.0]]) * 1e-4

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from honey_edge.market.admm import (
+from honey_edge.market.homes.assets import FloatArray, Home, Tariff
+from honey_edge.market.rounds.admm import (
     HiveSolution,
     QueenIteration,
     WarmStart,
@@ -20,8 +21,7 @@ from honey_edge.market.admm import (
     solve_single,
     watts,
 )
-from honey_edge.market.assets import FloatArray, Home, Tariff
-from honey_edge.market.iteration import is_settled
+from honey_edge.market.rounds.iteration import is_settled
 
 DT_H = 0.25
 FLAT = np.full(96, 0.2)

@@ -5,8 +5,8 @@ import contextlib
 
 from msgspec import structs
 
-from honey_edge.market.assets import Battery, Home
-from honey_edge.market.iteration import WorkerIteration
+from honey_edge.market.homes.assets import Battery, Home
+from honey_edge.market.rounds.iteration import WorkerIteration
 from honey_edge.wire.codec import encode
 from honey_edge.wire.messages import DeclareMessage
 from honey_edge.wire.typed_data import digest

@@ -2,9 +2,9 @@
 
 from msgspec import structs
 
-from honey_edge.market.anderson import window
-from honey_edge.market.stragglers import Sums
-from honey_edge.market.sums_only import Change, RunningTotals
+from honey_edge.market.rounds.anderson import window
+from honey_edge.market.rounds.stragglers import Sums
+from honey_edge.market.rounds.sums_only import Change, RunningTotals
 from honey_edge.wire.codec import encode
 from honey_edge.wire.mask_messages import MaskAskMessage
 from honey_edge.wire.mask_worker import MaskedWorker

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from honey_edge.billing.account import ALONE
-from honey_edge.market.reputation import FLOOR, FULL, Reputation, observe
+from honey_edge.market.fairplay.reputation import FLOOR, FULL, Reputation, observe
 from honey_edge.model.slots import day_of, slot_end_unix_s
 from honey_edge.wire.codec import encode
 from honey_edge.wire.messages import DeclareMessage

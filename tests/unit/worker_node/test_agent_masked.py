@@ -276,7 +276,7 @@ def test_the_uplink_brings_mask_messages_in_and_their_answers_out(tmp_path: Path
 def test_a_home_that_can_move_nothing_now_masks_its_forecast_through_the_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from honey_edge.market.assets import Home
+    from honey_edge.market.homes.assets import Home
     from worker_node.agent import homes
 
     def bare(assets: object, base_kw: list[float], state: object, slot: int) -> Home:

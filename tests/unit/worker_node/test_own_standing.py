@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from honey_edge.market.reputation import FULL, Reputation, observe
-from honey_edge.market.standing import LENIENT_PERMILLE, factor_in
+from honey_edge.market.fairplay.reputation import FULL, Reputation, observe
+from honey_edge.market.fairplay.standing import LENIENT_PERMILLE, factor_in
 from honey_edge.model.slots import day_of
 from honey_edge.wire.recompute import TOTALS
 from honey_edge.wire.structs import Reading

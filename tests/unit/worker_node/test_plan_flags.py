@@ -1,6 +1,6 @@
 """Every name under which a plan says what it had to give up has a sentence on the homeowner's page."""
 
-from honey_edge.market import repair
+from honey_edge.market.homes import repair
 from worker_node.agent import homes, solver, tools
 from worker_node.state import PLAN_FLAGS
 
