@@ -8,11 +8,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from drivers.modbus.charger_profile import ChargerProfile, charger_profile_from
 from drivers.modbus.profile import MeterProfile, ProfileError, profile_from
 from drivers.modbus.sunspec_profile import ControlProfile, control_profile_from
 
 FOLDER = Path(__file__).resolve().parent.parent / "modbus" / "profiles"
 CONTROL_FOLDER = FOLDER.with_name("inverters")
+CHARGER_FOLDER = FOLDER.with_name("chargers")
 
 
 def known_profiles() -> list[str]:
@@ -25,6 +27,11 @@ def known_control_profiles() -> list[str]:
     return sorted(path.stem for path in CONTROL_FOLDER.glob("*.toml"))
 
 
+def known_charger_profiles() -> list[str]:
+    """Names of the wall boxes that come with the package."""
+    return sorted(path.stem for path in CHARGER_FOLDER.glob("*.toml"))
+
+
 def load_profile(name: str) -> MeterProfile:
     """The meter profile of a name or of a path that ends in `.toml`. Raises ProfileError."""
     path, table = _read(name, FOLDER, known_profiles())
@@ -35,6 +42,12 @@ def load_control_profile(name: str) -> ControlProfile:
     """The control profile of a name or of a path that ends in `.toml`. Raises ProfileError."""
     path, table = _read(name, CONTROL_FOLDER, known_control_profiles())
     return control_profile_from(path.stem, table)
+
+
+def load_charger_profile(name: str) -> ChargerProfile:
+    """The charger profile of a name or of a path that ends in `.toml`. Raises ProfileError."""
+    path, table = _read(name, CHARGER_FOLDER, known_charger_profiles())
+    return charger_profile_from(path.stem, table)
 
 
 def _read(name: str, folder: Path, known: list[str]) -> tuple[Path, dict[str, Any]]:

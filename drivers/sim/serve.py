@@ -1,7 +1,8 @@
 """Puts any emulated Modbus or SunSpec device on a port: `python -m drivers.sim serve PART --modbus-tcp PORT | --pty`.
 
 For third-party tools. PART is a meter's profile (`sdm630`, `em340`, ...), `sunspec-203` and its relatives (a grid
-meter), or `sunspec-124`, `sunspec-704`, `sunspec-802` (a hybrid inverter or battery that can be commanded). Prints one
+meter), `sunspec-124`, `sunspec-704`, `sunspec-802` (a hybrid inverter or battery that can be commanded), or a wall box
+with a car (`heidelberg-energy-control`). Prints one
 line with the address when it is ready and serves until it is interrupted. `--fault` sets a fault by its name.
 """
 
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 
-from drivers.linux.modbus_profiles import known_profiles, load_profile
+from drivers.linux.modbus_profiles import known_charger_profiles, known_profiles, load_charger_profile, load_profile
 from drivers.linux.modbus_sunspec_tables import table
 from drivers.modbus.slave import Registers
 from drivers.sim.modbus_image import MICROJOULE_PER_KWH, MeterTruth
@@ -21,17 +22,19 @@ from drivers.sim.modbus_line import WIRE_FAULTS, EmulatedLine, EmulatedUnit
 from drivers.sim.modbus_meter import METER_FAULTS, EmulatedMeter
 from drivers.sim.sunspec_device import DEVICE_FAULTS, EmulatedSunSpec, Values
 from drivers.sim.sunspec_hybrid import EmulatedHybrid
+from drivers.sim.wall_box import WALL_BOX_FAULTS, EmulatedWallBox
 
 GRID_METERS = (201, 202, 203, 204, 211, 212, 213, 214)
 HYBRIDS = (124, 704, 802)
 _COMMON: Values = {"Mn": "Hive emulator", "Md": "meter", "Vr": "1.0", "SN": "EMU-1", "DA": 1}
 _START_KWH, _MEAN_W, _SWING_W, _DAY_S = 1_000, 600.0, 900.0, 600.0
 _MICRO = 1_000_000
+_CAR_WH = 30_000
 
 
 def known_parts() -> list[str]:
     """What can be served."""
-    return [*known_profiles(), *(f"sunspec-{model}" for model in (*GRID_METERS, *HYBRIDS))]
+    return [*known_profiles(), *(f"sunspec-{model}" for model in (*GRID_METERS, *HYBRIDS)), *known_charger_profiles()]
 
 
 class SwingingHouse:
@@ -98,6 +101,11 @@ def make_unit(part: str, fault: str = "") -> EmulatedUnit:
         own.fault = fault if fault in DEVICE_FAULTS else ""
         faults: tuple[str, ...] = DEVICE_FAULTS
         registers = own
+    elif part in known_charger_profiles():
+        box = EmulatedWallBox(load_charger_profile(part), time.monotonic)
+        box.plug_in(_CAR_WH)
+        box.fault = fault if fault in WALL_BOX_FAULTS else ""
+        faults, registers = WALL_BOX_FAULTS, box
     else:
         meter = EmulatedMeter(load_profile(part), SwingingHouse())
         meter.fault = fault if fault in METER_FAULTS else ""
