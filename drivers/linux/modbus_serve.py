@@ -7,8 +7,9 @@ that speaks something else, or nothing for a minute, is cut off. Modbus has no p
 """
 
 import asyncio
+import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from drivers.linux.modbus_sunspec_tables import table
@@ -23,8 +24,11 @@ from drivers.modbus.slave import (
     tcp_frame,
     tcp_request_length,
 )
+from drivers.modbus.sunspec_grid import meter_points
 from drivers.modbus.sunspec_image import encode_chain
 from drivers.sample import MeterSample
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_PORT = 1502
 BASE = 40_000
@@ -32,9 +36,6 @@ STALE_AFTER_S = 30.0
 IDLE_S = 60.0
 MOST_CLIENTS = 8
 _GATEWAY_NO_TARGET = 11
-_ACC32 = 1 << 32
-_INT16_MOST = 32_767
-_MILLIWH_PER_WH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,50 +90,22 @@ class MeterRegisters(Registers):
         raise Refusal(ILLEGAL_FUNCTION)
 
 
-def meter_points(sample: MeterSample, import_milliwh: int, export_milliwh: int) -> dict[str, int | str]:
-    """Raw values of model 203; what the sample lacks stays not implemented."""
-    points: dict[str, int | str] = {
-        "TotWhImp": import_milliwh // _MILLIWH_PER_WH % _ACC32,
-        "TotWhExp": export_milliwh // _MILLIWH_PER_WH % _ACC32,
-        "TotWh_SF": 0,
-        "Evt": 0,
-    }
-    _scaled_in(points, "W_SF", ("W", "WphA", "WphB", "WphC"), sample.power_w, 0)
-    _scaled_in(points, "VAR_SF", ("VAR", "VARphA", "VARphB", "VARphC"), sample.reactive_power_var, 0)
-    if sample.current_a is not None:
-        _scaled_in(points, "A_SF", ("A", "AphA", "AphB", "AphC"), (sum(sample.current_a), *sample.current_a), -2)
-    if sample.power_factor is not None:
-        shares = tuple(100 * factor for factor in sample.power_factor)
-        _scaled_in(points, "PF_SF", ("PF", "PFphA", "PFphB", "PFphC"), shares, -1)
-    if sample.frequency_hz is not None:
-        _scaled_in(points, "Hz_SF", ("Hz",), (sample.frequency_hz,), -2)
-    if sample.voltage_v is not None:
-        a, b, c = sample.voltage_v
-        between = tuple((x * x + y * y + x * y) ** 0.5 for x, y in ((a, b), (b, c), (c, a)))
-        names = ("PhV", "PhVphA", "PhVphB", "PhVphC", "PPV", "PhVphAB", "PhVphBC", "PhVphCA")
-        _scaled_in(points, "V_SF", names, ((a + b + c) / 3, a, b, c, sum(between) / 3, *between), -1)
-    return points
-
-
-def _scaled_in(
-    points: dict[str, int | str], scale_name: str, names: tuple[str, ...], values: tuple[float, ...] | None, scale: int
-) -> None:
-    """Put values in with one scale factor, the finest from `scale` on at which all fit 16 bits."""
-    if values is None:
-        return
-    while max(abs(value) for value in values) > _INT16_MOST * 10.0**scale:
-        scale += 1
-    points[scale_name] = scale
-    for name, value in zip(names, values, strict=True):
-        points[name] = round(value / 10.0**scale)
-
-
 class SunSpecServer:
     """The server; `start` it in a running loop and `stop` it there."""
 
-    def __init__(self, registers: Registers, *, host: str = "", port: int = DEFAULT_PORT, unit: int = 1) -> None:
-        """Prepare: `host` "" listens on every address; port 0 takes a free one."""
+    def __init__(
+        self,
+        registers: Registers,
+        *,
+        host: str = "",
+        port: int = DEFAULT_PORT,
+        unit: int = 1,
+        peers: Sequence[Network] | None = None,
+    ) -> None:
+        """Prepare: `host` "" listens on every address; port 0 takes a free one; `peers` None lets everybody ask."""
         self._registers, self._host, self.port, self._unit = registers, host, port, unit
+        self._peers = peers
+        self.refused = 0
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -152,7 +125,8 @@ class SunSpecServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client until it goes, is silent or speaks something else."""
         task = asyncio.current_task()
-        if task is None or len(self._clients) >= MOST_CLIENTS:
+        if task is None or len(self._clients) >= MOST_CLIENTS or not self._may_ask(writer):
+            self.refused += 1
             writer.close()
             return
         self._clients.add(task)
@@ -171,6 +145,14 @@ class SunSpecServer:
         finally:
             self._clients.discard(task)
             writer.close()
+
+    def _may_ask(self, writer: asyncio.StreamWriter) -> bool:
+        """Whether the client's address is one of the peers."""
+        if self._peers is None:
+            return True
+        address = ipaddress.ip_address(writer.get_extra_info("peername")[0].partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._peers)
 
     def _answer(self, unit: int, pdu: bytes) -> bytes:
         if unit != self._unit:

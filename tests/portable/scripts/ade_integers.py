@@ -119,7 +119,9 @@ class FakeSpi:
         word = int.from_bytes(tx[2:], "big")
         if address == a90.STATUS1:
             self.words[address] &= ~word
-        elif address not in (a90.CONFIG1, a90.STATUS0, a90.WR_LOCK):
+        elif address == a90.WR_LOCK:
+            self.words[address] = int(word == a90.LOCK_KEY)
+        elif address not in (a90.CONFIG1, a90.STATUS0):
             self.words[address] = word
         return bytes(len(tx))
 

@@ -14,11 +14,12 @@ import sunspec2.modbus.client as independent
 
 from drivers.linux.modbus import SerialLine, open_serial, open_tcp
 from drivers.linux.modbus_profiles import load_profile
-from drivers.linux.modbus_serve import STALE_AFTER_S, MeterRegisters, ServedIdentity, SunSpecServer, meter_points
+from drivers.linux.modbus_serve import STALE_AFTER_S, MeterRegisters, ServedIdentity, SunSpecServer
 from drivers.linux.modbus_sunspec_tables import tables
 from drivers.linux.ticks import MonotonicTicks
 from drivers.modbus.meter import ModbusMeter
 from drivers.modbus.slave import Refusal
+from drivers.modbus.sunspec_grid import meter_points
 from drivers.modbus.sunspec_meter import SunSpecMeter
 from drivers.sample import ABSOLUTE, MeterSample
 from drivers.sim.serve import known_parts, make_unit
@@ -87,6 +88,16 @@ def test_an_independent_client_scans_the_served_meter() -> None:
     assert found["PhVphB"] == pytest.approx(231.0)
     assert found["PhVphAB"] == pytest.approx(399.7, abs=0.1)
     assert (found["AphA"], found["Hz"], found["PF"]) == pytest.approx((8.68, 50.02, -98.0))
+
+
+def test_what_a_sample_leaves_out_stays_not_implemented() -> None:
+    registers = MeterRegisters(IDENTITY)
+    partly = SAMPLE._replace(reactive_power_var=(50.0, None, None, None), power_factor=(None,) * 4, voltage_v=None)
+    registers.update(partly, 1_000, 0)
+    points = meter_points(partly, 1_000, 0)
+    assert points["VAR"] == 50
+    assert not {"VARphA", "PF", "PF_SF", "PhVphA", "V_SF"} & set(points)
+    assert registers.read(3, 40_000, 2) == [0x5375, 0x6E53]
 
 
 def test_our_own_driver_reads_the_served_meter_and_nobody_may_write() -> None:
