@@ -6,9 +6,8 @@ BIN := .venv/bin
 LOCKS := provisioning/locks
 OUT ?= demo-out
 ARGS ?=
-MARK := $(if $(DEEP),,-m "not deep")
 
-.PHONY: help demo test lint bench lock contracts audit clean
+.PHONY: help stubs demo test lint bench lock contracts audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r a b; do printf '  make %-10s %s\n' "$$a" "$$b"; done
@@ -38,16 +37,22 @@ help: ## this list
 	cd contracts && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-audit --no-fund
 	@touch $@
 
+.make/board-stubs: .make/dev $(LOCKS)/stubs.txt
+	@rm -rf $@
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps --target $@ -r $(LOCKS)/stubs.txt
+
 .make/audit: .make/dev .make/contracts $(LOCKS)/audit.txt
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/audit.txt
 	@touch $@
 
+stubs: .make/board-stubs ## the sensor head's board as types, aside from the main environment
+
 demo: .make/run ## one measured day of a Hive, from meter register to chain; ARGS="--homes 3 --hours 2"
 	$(BIN)/hive-demo --out $(OUT) $(ARGS)
 
 test: .make/dev .make/contracts ## all tests (DEEP=1 also the long ones)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(MARK) $(ARGS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python $(if $(DEEP),tests/deep.py,-m pytest -m "not deep") $(ARGS)
 
 lint: .make/dev ## format, ruff, strict types, import rules
 	$(BIN)/ruff format --check .

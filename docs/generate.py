@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: settings, error codes, commands, topics.
+"""Writes the reference pages that follow from the code: settings, error codes, commands, topics, Modbus profiles.
 
     python docs/generate.py           write them
     python docs/generate.py --check   exit 1 and name the pages that are not up to date
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import profile_pages
 import typer.main
 
 from honey_edge.model.options import describe_options
@@ -82,7 +83,7 @@ def commands_page() -> str:
         lines += [f"## `{name}`", "", (command.help or "").strip(), ""]
         lines += [line for p in command.params if (line := _parameter_line(p))] + [""]
     os.environ["COLUMNS"] = "100"
-    for module in ("worker_node.cli", "queen_node.daemon", "provisioning.demo.cli"):
+    for module in ("worker_node.cli", "queen_node.daemon", "provisioning.cli", "provisioning.demo.cli"):
         parser = importlib.import_module(module).parser()
         lines += [f"## `{parser.prog}`", "", "```", _help_of(parser), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -92,8 +93,8 @@ def _help_of(parser: argparse.ArgumentParser) -> str:
     texts = [parser.format_help()]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            texts += [child.format_help() for child in action.choices.values()]
-    return "\n".join(texts).rstrip()
+            texts += [_help_of(child) for child in action.choices.values()]
+    return "\n".join(text.rstrip() + "\n" for text in texts).rstrip()
 
 
 def pages() -> dict[str, str]:
@@ -106,18 +107,33 @@ def pages() -> dict[str, str]:
         "error-codes.md": error_codes_page(),
         "commands.md": commands_page(),
         "topics.md": importlib.import_module("honey_edge.wire.catalogue").page(),
+        **profile_pages.pages(),
     }
+
+
+def stale_profile_pages(written: dict[str, str]) -> list[Path]:
+    """Pages of Modbus profiles that are no more."""
+    return [
+        file
+        for file in (FOLDER / profile_pages.FOLDER).glob("*.md")
+        if f"{profile_pages.FOLDER}/{file.name}" not in written
+    ]
 
 
 def main() -> int:
     """Writes or checks the pages."""
     stale = []
+    for file in stale_profile_pages(pages()):
+        stale.append(file.name)
+        if "--check" not in sys.argv:
+            file.unlink()
     for name, content in pages().items():
         file = FOLDER / name
         if file.is_file() and file.read_text() == content:
             continue
         stale.append(name)
         if "--check" not in sys.argv:
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content)
     if stale and "--check" in sys.argv:
         print(f"not up to date: {', '.join(stale)}; run python docs/generate.py", file=sys.stderr)

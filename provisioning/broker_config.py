@@ -9,11 +9,10 @@ import getpass
 from dataclasses import dataclass
 from pathlib import Path
 
+from honey_edge.wire.topics import worker_subscriptions
 from provisioning.certificates import CertificateFiles
 
 _MAX_PAYLOAD = 524_288
-QUEEN_BROADCASTS = ("round", "maskroster", "maskask", "certificate", "slot", "status")
-"""What every Worker may read; `worker_subscriptions` of honey_edge.wire.topics asks for exactly these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,7 @@ def mosquitto_access_list(plan: BrokerPlan) -> str:
     lines = [f"user {plan.queen}", f"topic read {root}/w/+/+", f"topic write {root}/q/#", ""]
     for worker in plan.workers:
         lines += [f"user {worker}", f"topic write {root}/w/{worker}/+"]
-        lines += [f"topic read {root}/q/{name}" for name in QUEEN_BROADCASTS]
-        lines += [f"topic read {root}/q/{name}/{worker}" for name in ("statement", "cursor")]
+        lines += [f"topic read {name}" for name in worker_subscriptions(plan.hive, worker)]
         lines.append("")
     return "\n".join(lines)
 
@@ -70,8 +68,7 @@ def nats_config(plan: BrokerPlan, client_port: int) -> str:
     users = [_nats_user(plan.queen, [f"hive.v1.{plan.hive}.q.>"], [f"hive.v1.{plan.hive}.w.*.*"])]
     root = f"hive.v1.{plan.hive}"
     for worker in plan.workers:
-        reads = [f"{root}.q.{name}" for name in QUEEN_BROADCASTS]
-        reads += [f"{root}.q.{name}.{worker}" for name in ("statement", "cursor")]
+        reads = [name.replace("/", ".") for name in worker_subscriptions(plan.hive, worker)]
         users.append(_nats_user(worker, [f"{root}.w.{worker}.*"], reads))
     return f"""server_name: hive-{plan.hive}
 listen: "{plan.host}:{client_port}"

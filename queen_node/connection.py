@@ -19,16 +19,22 @@ _LOG = logging.getLogger(__name__)
 
 
 class GrantedMeter:
-    """Counters that arrive with a grant of time: {"unix_s", "import_milliwh", "export_milliwh"}."""
+    """Counters that arrive with a grant of time: {"unix_s", "import_milliwh", "export_milliwh"}.
+
+    `highest_mv` is the highest of its phase voltages (millivolts), from "highest_mv" where that is granted too.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.highest_mv: int | None = None
 
     def on_grant(self, order: Mapping[str, Any]) -> None:
         """Stores the counters when they are those of a slot's end."""
         told = order.get("meter")
         if not isinstance(told, Mapping):
             return
+        if "highest_mv" in told:
+            self.highest_mv = int(told["highest_mv"])
         at_unix_s = int(told["unix_s"])
         if at_unix_s % SLOT_S == 0:
             row = MeterRow(slot_at(at_unix_s) - 1, int(told["import_milliwh"]), int(told["export_milliwh"]))

@@ -56,8 +56,10 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(settings: dict[str, dict[str, object]]) -> None:
+def _show(settings: dict[str, dict[str, object] | None]) -> None:
     for section, values in settings.items():
+        if values is None:
+            continue
         print(f"[{section}]")
         for name, value in values.items():
             print(f"{name} = {value!r}")

@@ -8,7 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from drivers.linux.broker import BrokerAway, Outgoing
+from honey_edge.billing import tally
 from honey_edge.wire.codec import encode
+from honey_edge.wire.flex_messages import OrderMessage
 from honey_edge.wire.mask_messages import MaskAskMessage
 from honey_edge.wire.messages import CertificateMessage, CursorMessage, Message, RoundMessage, StatusMessage
 from honey_edge.wire.signing import Signer
@@ -18,7 +20,11 @@ from honey_edge.wire.topics import (
     CURSOR,
     MASK_ASK,
     MASK_ROSTER,
+    ORDER,
+    OWN_ROUND,
+    PEAK,
     QUEEN_STATUS,
+    RESERVE,
     ROUND,
     SLOT,
     STATEMENT,
@@ -26,6 +32,7 @@ from honey_edge.wire.topics import (
     topic,
 )
 from honey_edge.wire.typed_data import Domain, digest
+from queen_node.store.periods import PeriodRow
 from queen_node.store.records import StatementRow, StoredReading
 
 _LOG = logging.getLogger(__name__)
@@ -73,14 +80,26 @@ class Downlink:
             if not await self.send(outgoing(CURSOR, self._hive, encode(message), worker)):
                 return
 
+    async def addressed(self, kind: TopicKind, message: Message, worker: str) -> None:
+        """A message of its kind, to one Worker."""
+        await self.send(outgoing(kind, self._hive, encode(message), worker))
+
     async def masks(self, message: Message) -> None:
         """A call for keys, a list of keys or a request of a masked round."""
         kind = MASK_ASK if isinstance(message, MaskAskMessage) else MASK_ROSTER
         await self.send(outgoing(kind, self._hive, encode(message)))
 
+    async def order(self, message: OrderMessage) -> None:
+        """An order inside a slot, to its Worker."""
+        await self.send(outgoing(ORDER, self._hive, encode(message), message.worker))
+
     async def slot_totals(self, message: bytes) -> None:
         """The totals of the slot just closed."""
         await self.send(outgoing(SLOT, self._hive, message))
+
+    async def period(self, row: PeriodRow) -> None:
+        """The totals of a period that has ended: of its peak charges, or of the reserve shared out."""
+        await self.send(outgoing(PEAK if row.kind == tally.PEAK else RESERVE, self._hive, row.message))
 
     async def statements(self, rows: Iterable[StatementRow]) -> None:
         """Statements, each to its Worker."""
@@ -91,6 +110,10 @@ class Downlink:
     async def round(self, message: RoundMessage) -> None:
         """One price broadcast."""
         await self.send(outgoing(ROUND, self._hive, encode(message)))
+
+    async def own_round(self, message: RoundMessage, worker: str) -> None:
+        """One price for one Worker, in a round with prices by electrical node."""
+        await self.send(outgoing(OWN_ROUND, self._hive, encode(message), worker))
 
     async def certificate(self, message: CertificateMessage) -> None:
         """How good the newest round's agreement is."""

@@ -6,7 +6,7 @@ accounts' openings: money is cumulative, so a bill is only as good as everything
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from honey_edge.wire.structs import Reading, SlotTotals
 from honey_edge.wire.typed_data import Domain
 from queen_node import evidence_format as form
 from queen_node.evidence_format import (
+    ChargeRecord,
     LineRecord,
     Manifest,
     MeterRecord,
+    MotherRecord,
+    PeriodRecord,
     Record,
     RoundRecord,
     SettlementRecord,
@@ -63,7 +66,8 @@ class EvidenceBundle:
 
     `domain` is the chain and contract, `queen` and `owner` their 20-byte addresses; `tariff_file` and `terms_file`
     the bytes of those files; `lines` all booked lines, whether a Statement carries them yet or not; `meter` the
-    connection point's counters at slot ends (empty without a meter); `rounds` in order of their numbers.
+    connection point's counters at slot ends (empty without a meter); `rounds` in order of their numbers; `periods` by
+    slot and kind, `charges` in the order they were booked; `mother` the booked bills of a mother Hive, in order.
     """
 
     hive: int
@@ -80,6 +84,9 @@ class EvidenceBundle:
     meter: tuple[MeterRecord, ...]
     rounds: tuple[RoundRecord, ...]
     settlements: tuple[SettlementRecord, ...]
+    periods: tuple[PeriodRecord, ...] = ()
+    mother: tuple[MotherRecord, ...] = ()
+    charges: Mapping[str, tuple[ChargeRecord, ...]] = field(default_factory=dict)
 
 
 def write_evidence(folder: Path, bundle: EvidenceBundle, signer: Signer) -> None:
@@ -150,6 +157,8 @@ def _contents(bundle: EvidenceBundle) -> dict[str, bytes]:
         form.TERMS: bundle.terms_file,
         form.WORKERS: canonical(msgspec.to_builtins(workers)) + b"\n",
         form.SLOTS: _rows(SlotTotalsMessage.of(t.totals, t.signature) for t in bundle.totals),
+        form.PERIODS: _rows(bundle.periods),
+        form.MOTHER: _rows(bundle.mother),
         form.ROUNDS: _rows(bundle.rounds),
         form.METER: _rows(bundle.meter),
         form.SETTLEMENT: _rows(bundle.settlements),
@@ -159,6 +168,7 @@ def _contents(bundle: EvidenceBundle) -> dict[str, bytes]:
         own = bundle.readings.get(worker, ())
         files[form.readings_file(worker)] = _rows(ReadingMessage.of(r.reading, r.signature) for r in own)
         files[form.lines_file(worker)] = _rows(bundle.lines.get(worker, ()))
+        files[form.charges_file(worker)] = _rows(bundle.charges.get(worker, ()))
         files[form.statements_file(worker)] = _rows(map(_statement, bundle.statements.get(worker, ())))
     return files
 
@@ -175,6 +185,7 @@ def _statement(answered: AnsweredStatement) -> StatementRecord:
         readings=told.readings,
         queen_signature=told.signature,
         lines=len(told.line_slot),
+        charges=len(told.charge_slot),
         funding_micro=told.funding_micro,
         pool_micro=told.pool_micro,
         pending_micro=told.pending_micro,

@@ -10,12 +10,14 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from honey_edge.model.errors import HiveError
-from honey_edge.wire.messages import I64, U8, U16, U32, U48, Hex20, Hex32, Hex64
+from honey_edge.wire.messages import I64, U8, U16, U32, U48, U63, Hex20, Hex32, Hex64
 
 MANIFEST, INDEX = "manifest.json", "index.json"
 TARIFF, TERMS, WORKERS = "tariff.json", "terms.json", "workers.json"
 SLOTS, ROUNDS, METER, SETTLEMENT = "slots.jsonl", "rounds.jsonl", "meter.jsonl", "settlement.jsonl"
-FIXED_FILES = (INDEX, TARIFF, TERMS, WORKERS, SLOTS, ROUNDS, METER, SETTLEMENT)
+PERIODS = "periods.jsonl"
+MOTHER = "mother.jsonl"
+FIXED_FILES = (INDEX, TARIFF, TERMS, WORKERS, SLOTS, PERIODS, MOTHER, ROUNDS, METER, SETTLEMENT)
 RULE_VERSION = "hive-settlement/1"
 
 Version = Annotated[int, Meta(ge=1, le=1)]
@@ -31,6 +33,11 @@ def readings_file(worker: str) -> str:
 def lines_file(worker: str) -> str:
     """Where a Worker's booked lines are."""
     return f"lines/{worker}.jsonl"
+
+
+def charges_file(worker: str) -> str:
+    """Where a Worker's peak charges and shares of the reserve are."""
+    return f"charges/{worker}.jsonl"
 
 
 def statements_file(worker: str) -> str:
@@ -122,8 +129,39 @@ class LineRecord(Record, frozen=True, kw_only=True):
     path: tuple[Hex32, ...]
 
 
+class PeriodRecord(Record, frozen=True, kw_only=True):
+    """The signed totals of a period that ends with `slot`: kind 3 PeakTotals, kind 4 ReserveTotals.
+
+    `whole` is what the homes were charged (pico-coins) or moved (milliwatt-hours), `shared` what money is shared.
+    """
+
+    v: Version
+    kind: Annotated[int, Meta(ge=3, le=4)]
+    hive: U32
+    slot: U32
+    whole: U63
+    shared: U63
+    terms: Hex32
+    signature: Hex64
+
+
+class ChargeRecord(Record, frozen=True, kw_only=True):
+    """A peak charge (kind 3) or share of the reserve (kind 4), booked at the closing of `slot`, its period's last.
+
+    It stands after the line of `after_slot`; `quantity_milliwh` is the highest import or the energy moved.
+    """
+
+    v: Version
+    kind: Annotated[int, Meta(ge=3, le=4)]
+    slot: U32
+    after_slot: U32
+    quantity_milliwh: U63
+    amount_pico: int
+    net_pico: int
+
+
 class StatementRecord(Record, frozen=True, kw_only=True):
-    """A Statement, the next `lines` booked lines, what was told with it, and both signatures.
+    """A Statement, the next `lines` booked lines and `charges`, what was told with it, and both signatures.
 
     `reason` -1 is not answered yet, 0 signed by the Worker too, 1 to 7 objected to (then `own_net_micro` is the
     Worker's net and `worker_signature` is under its Objection). Unanswered: signature empty, net 0.
@@ -138,6 +176,7 @@ class StatementRecord(Record, frozen=True, kw_only=True):
     readings: Hex32
     queen_signature: Hex64
     lines: Annotated[int, Meta(ge=1, le=192)]
+    charges: Annotated[int, Meta(ge=0, le=64)]
     funding_micro: I64
     pool_micro: I64
     pending_micro: I64
@@ -145,6 +184,22 @@ class StatementRecord(Record, frozen=True, kw_only=True):
     reason: Annotated[int, Meta(ge=-1, le=7)]
     own_net_micro: I64
     worker_signature: Annotated[str, Meta(pattern=r"^([0-9a-f]{128})?$(?!\n)")]
+
+
+class MotherRecord(Record, frozen=True, kw_only=True):
+    """A bill of the mother Hive for the slots from_slot .. slot of the connection point, and the cumulative after it.
+
+    `own_pico` is what the closings of these slots took for the connection point; `closed_slot` the closing whose
+    reserve took the difference. Only bills that are booked.
+    """
+
+    v: Version
+    slot: U32
+    from_slot: U32
+    charged_pico: int
+    net_pico: int
+    own_pico: int
+    closed_slot: U32
 
 
 class RoundRecord(Record, frozen=True, kw_only=True):

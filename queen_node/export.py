@@ -5,13 +5,25 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection
 
+from honey_edge.wire.charge_lines import whole_of
 from honey_edge.wire.codec import decode
 from honey_edge.wire.messages import CountersignMessage
 from honey_edge.wire.statement_message import StatementMessage
 from queen_node.evidence import AnsweredStatement, EvidenceBundle, SignedReading, SignedTotals
-from queen_node.evidence_format import LineRecord, MeterRecord, RoundRecord, SettlementRecord, WorkerRecord
+from queen_node.evidence_format import (
+    ChargeRecord,
+    LineRecord,
+    MeterRecord,
+    MotherRecord,
+    PeriodRecord,
+    RoundRecord,
+    SettlementRecord,
+    WorkerRecord,
+)
 from queen_node.settings import Loaded
-from queen_node.store import accounts, books, readings, settlements
+from queen_node.store import accounts, books, mothers, periods, readings, settlements
+from queen_node.store.mothers import MotherBillRow
+from queen_node.store.periods import PeriodRow
 from queen_node.store.records import LineRow, StatementRow, WorkerRow
 
 _ALL_SLOTS = 2**32 - 1
@@ -50,6 +62,43 @@ def bundle_of(tx: Connection, loaded: Loaded) -> EvidenceBundle:
         settlements=tuple(
             msgspec.json.decode(document, type=SettlementRecord) for document in settlements.all_settlements(tx)
         ),
+        periods=tuple(_period(row) for row in periods.all_periods(tx)),
+        mother=tuple(_bill(row) for row in mothers.all_bills(tx) if row.closed_slot is not None),
+        charges={row.worker: _charges(tx, row.worker) for row in workers},
+    )
+
+
+def _bill(row: MotherBillRow) -> MotherRecord:
+    values = {name: getattr(row, name) for name in ("slot", "from_slot", "charged_pico", "net_pico")}
+    return MotherRecord(v=1, **values, own_pico=row.own_pico or 0, closed_slot=row.closed_slot or 0)
+
+
+def _period(row: PeriodRow) -> PeriodRecord:
+    totals, signature = row.signed
+    return PeriodRecord(
+        v=1,
+        kind=row.kind,
+        hive=totals.hive,
+        slot=totals.slot,
+        whole=whole_of(totals),
+        shared=totals.shared,
+        terms=totals.terms.hex(),
+        signature=signature.hex(),
+    )
+
+
+def _charges(tx: Connection, worker: str) -> tuple[ChargeRecord, ...]:
+    return tuple(
+        ChargeRecord(
+            v=1,
+            kind=row.kind,
+            slot=row.slot,
+            after_slot=row.after_slot,
+            quantity_milliwh=row.quantity_milliwh,
+            amount_pico=row.amount_pico,
+            net_pico=row.net_pico,
+        )
+        for row in periods.charges_of(tx, worker)
     )
 
 

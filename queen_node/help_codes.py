@@ -5,6 +5,46 @@ _TABLE: dict[str, tuple[str, str]] = {
         "A device or the broker cannot be used now.",
         "Read the message; a daemon tries again by itself and sends again what it kept.",
     ),
+    "E-COMMISSION": (
+        "A commissioning stopped at a finding that only a hand can mend.",
+        "Mend what was named and run hive-provision commission again; it goes on where it stopped.",
+    ),
+    "E-COMMISSION-ANSWER": (
+        "A question of the commissioning got no answer that fits.",
+        "Run the command again; it goes on where it stopped.",
+    ),
+    "E-COMMISSION-BUSY": (
+        "The Worker's daemon reads the meter that is to be commissioned.",
+        "Stop it, run the command again, start it afterwards.",
+    ),
+    "E-COMMISSION-GAIN": (
+        "A gain cannot be set as the comparison with the reference says.",
+        "Read the reason in the message: ratio or divider, an unsteady load, or a sealed meter.",
+    ),
+    "E-COMMISSION-LOOK": (
+        "The meter could not be looked at long enough.",
+        "Check its wiring and settings, then try again.",
+    ),
+    "E-COMMISSION-RECORD": (
+        "The commissioning record is not this Worker's, or of other settings than those in force.",
+        "Run hive-provision commission again, or take commissioning_file out of [meter].",
+    ),
+    "E-HEAD": (
+        "A sensor head could not be flashed, or does not answer as it should.",
+        "Read the reason in the message; see docs/hardware/sensor-head.md.",
+    ),
+    "DRV-HEAD": (
+        "A sensor head's own files cannot be used.",
+        "Correct the head's settings and flash it again.",
+    ),
+    "DRV-KEY": (
+        "The place that key_file names holds no key that can be read.",
+        "Name a file, credential:NAME of the service manager, or a pkcs11: address; see docs/keys.md.",
+    ),
+    "DRV-TOKEN": (
+        "A security token, its driver or its key cannot be used.",
+        "Read the reason in the message; check the token, its label, the key's label and the file of the PIN.",
+    ),
     "DRV-BUS": (
         "The bus did not carry a transfer: no answer, a time-out, or a line stuck at one level.",
         "Check wiring, power, address and speed; the counters lose nothing while the meter is powered.",
@@ -61,7 +101,15 @@ _TABLE: dict[str, tuple[str, str]] = {
         "A home's battery, heat store or car cannot obey its own limits.",
         "Correct the asset named, or let its schedule be repaired.",
     ),
+    "E-METER-EXCHANGE": (
+        "An exchange of the meter was not confirmed, or this kind of meter has no counters of its own.",
+        "Confirm it when the new meter is in its place; a chip needs nothing.",
+    ),
     "E-JOURNAL": ("A Worker's journal cannot be opened or lacks what it must hold.", "Check card and permissions."),
+    "E-TOKEN-ANSWER": (
+        "A security token answered with no usable key or signature.",
+        "Make the key pair on curve secp256k1; check that private and public key of this name belong together.",
+    ),
     "E-KEY-FILE": ("A key file is missing, readable by others, or holds no secret.", "chmod 600; 64 hex digits."),
     "E-MARKET": ("The market's computation failed.", "Read the message; settlement does not depend on it."),
     "E-MASK": (
@@ -104,6 +152,14 @@ _TABLE: dict[str, tuple[str, str]] = {
     "E-PLAN-REFUSED": (
         "A plan breaks the physics of the home, by a second simulation that is independent of the solver.",
         "Nothing was told to the assets. The last good plan is followed, else the safe rule; report the log line.",
+    ),
+    "E-ORDER": (
+        "An order inside a slot is not the Queen's, not within the home's offer, or out of time or turn.",
+        "It was refused and nothing moved; compare both clocks, and [realtime] pool and first_serial.",
+    ),
+    "E-MOTHER-ROUND": (
+        "A broadcast of the mother Hive that no answer can be given to.",
+        "The message names it. Without her rounds this Hive coordinates alone (docs/trees.md).",
     ),
     "E-ROUND": ("A message of a coordination round does not fit the round.", "It was dropped; nothing to do."),
     "E-ROUND-LOST": (
@@ -285,9 +341,33 @@ _TABLE: dict[str, tuple[str, str]] = {
         "The devices of a Modbus line cannot all be asked within the period, or its time-out is too long for that.",
         "Shorten the time-out, lengthen the period, raise the speed or put devices on another line.",
     ),
+    "DRV-LETGO": (
+        "The process that would give the battery back does not run, so nothing is commanded.",
+        "Start the service hive-letgo (hive-worker battery letgo) and look at let_go_socket in [battery].",
+    ),
+    "E-BATTERY-SIGN": (
+        "No signed record of a passed sign test allows commands to this battery; the home is planned without it.",
+        "Run hive-worker battery sign-test with the household's consent, then start the Worker again.",
+    ),
+    "E-SIGN-TEST": (
+        "The sign test of a battery must not or cannot run now; nothing was written.",
+        "Do what the message says: ask the household, stop or start the daemon, look at the meter.",
+    ),
+    "E-NOT-RUNNING": (
+        "No daemon of these settings runs, so there is nothing live to show.",
+        "Start it with hive-worker run, as the same user, and name the same settings with --config.",
+    ),
+    "E-SCAN": (
+        "A running daemon uses the serial line that was to be scanned; nothing was sent.",
+        "Stop the daemon, scan, start it again.",
+    ),
     "DRV-CONTROL": (
         "A command to a battery or inverter that must not be given; nothing was written.",
         "Run the sign test of the commissioning, or choose the profile that fits the device.",
+    ),
+    "E-AUDIT": (
+        "A Worker refused a question of an audit, or a finding about itself; nothing was disclosed for it.",
+        "Read why in its log: a round it did not answer, too many in a day, or no signature of the Queen.",
     ),
 }
 

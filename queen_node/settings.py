@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from drivers.errors import DriverError
+from drivers.linux.key_source import find_key
 from honey_edge.billing.tariff import Tariff, parse_tariff
 from honey_edge.model.ids import IdentityError, address_bytes, checked_serial
 from honey_edge.model.options import SettingsError, option, read_settings
-from honey_edge.wire.signing import KeyFileError, KeySigner, secret_of
+from honey_edge.wire.recompute import Agreement
+from honey_edge.wire.signing import KeyFileError, KeySigner, Signer
 from honey_edge.wire.structs import HiveTerms
 from honey_edge.wire.terms_file import Signers, parse_terms
+from honey_edge.wire.token_signer import signer_of
 from honey_edge.wire.typed_data import Domain
+from queen_node.mother_settings import MotherSection, mother_agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,10 @@ class HiveSection:
     terms_file: str = option("the signed terms (JSON)")
     tariff_file: str = option("the tariff the terms name (JSON)")
     workers_file: str = option("enrolled Workers: JSON list of address, serial, and without a chain opening_slot")
-    key_file: str = option("hex secret of the Queen's signing key, readable by her user only")
+    key_file: str = option(
+        "the Queen's signing key: a file of 64 hex digits and mode 0400 or 0600, `credential:NAME` of the service "
+        "manager, or a security token as `pkcs11:token=...;object=...?module-path=...&pin-source=...` (RFC 7512)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +108,70 @@ class GridSection:
 
 
 @dataclass(frozen=True, slots=True)
+class IslandSection:
+    """Whether the Hive is connected to the grid, beside what `hive island` says."""
+
+    contact: str = option("what tells that the connection is away", "none", choices=("none", "file", "meter"))
+    contact_file: str = option("file that says grid or island (contact = file only)", "")
+    poll_every_s: int = option("how often the contact is looked at; two equal looks count", 5, low=1, high=300)
+
+
+@dataclass(frozen=True, slots=True)
+class VoltageSection:
+    """Voltage limits of the feeder, with sensitivities estimated from what homes publish."""
+
+    collect: bool = option("whether voltages that homes publish are kept, so that an estimate can be made", False)
+    on: bool = option("whether rounds keep the band once there is an estimate; needs collect", False)
+    source_worker: str = option("Worker whose meter is nearest to the transformer, 40 lower-case hex digits", "")
+    nominal_v: int = option("nominal voltage of a phase", 230, low=50, high=1_000)
+    low_permille: int = option("lowest allowed voltage, thousandths of nominal", 900, low=500, high=999)
+    high_permille: int = option("highest allowed voltage, thousandths of nominal", 1_100, low=1_001, high=1_500)
+    feeder: tuple[str, ...] = option(
+        "Workers in their order along one line, from the transformer on; empty: the order is not known", ()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FairplaySection:
+    """What is audited, and what two alarms of the test on declarations mean."""
+
+    audits_permille: int = option(
+        "rounds of each Worker of which one answer is audited by replay, thousandths", 10, low=0, high=1_000
+    )
+    audits_a_day: int = option("most audits of one Worker in 24 hours, appeals aside", 4, low=0, high=1_000)
+    answer_within_h: int = option(
+        "hours after which a disclosure that has not come counts as not given", 12, low=1, high=168
+    )
+    suspension: bool = option("whether two alarms in seven days have consequences, or are only counted", True)
+    appeal_every_days: int = option("an appeal is granted once in so many days", 28, low=0, high=3_650)
+
+
+@dataclass(frozen=True, slots=True)
 class MasksSection:
     """Rounds in which the Queen sees only sums of the homes' answers."""
 
     on: bool = option("whether answers are asked for under masks, where at least three homes can", False)
     largest_group: int = option("most homes in one sum", 48, low=3, high=128)
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSection:
+    """Orders inside a slot, paid from the stake in the FlexibilityPool."""
+
+    on: bool = option("whether homes that offer it are asked to leave their plan when the sum does", False)
+    pool: str = option("address of the FlexibilityPool, 40 lower-case hex digits; needed with on", "")
+    stake_micro: int = option(
+        "all coins that the owner ever staked for orders, micro-coins: orders ever accepted cost no more",
+        0,
+        low=0,
+        high=2**63 - 1,
+    )
+    dead_band_w: int = option("deviation of the Hive's sum that nobody is asked to mend, W", 500, low=1, high=10**8)
+    worth_micro_per_kwh: int = option(
+        "dearest offer that a deviation is worth, micro-coins per kWh", 200_000, low=0, high=10**8
+    )
+    decide_after_s: int = option("so long after the end of each minute orders are decided, s", 5, low=1, high=20)
+    lead_s: int = option("so long after the decision orders begin, s", 5, low=1, high=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +213,12 @@ class QueenSettings:
     times: TimesSection = field(default_factory=TimesSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     grid: GridSection = field(default_factory=GridSection)
+    island: IslandSection = field(default_factory=IslandSection)
+    voltage: VoltageSection = field(default_factory=VoltageSection)
     masks: MasksSection = field(default_factory=MasksSection)
+    fairplay: FairplaySection = field(default_factory=FairplaySection)
+    mother: MotherSection | None = None
+    realtime: RealtimeSection = field(default_factory=RealtimeSection)
     chain: ChainSection = field(default_factory=ChainSection)
 
 
@@ -171,6 +243,7 @@ class Loaded:
     tariff: Tariff
     tariff_data: bytes
     workers: tuple[EnrolledWorker, ...]
+    mother: Agreement | None = None
 
     def path(self, name: str) -> Path:
         """A file that the settings name."""
@@ -196,8 +269,56 @@ def load(file: Path) -> Loaded:
     if terms.hive != hive.hive:
         raise SettingsError(f"{hive.terms_file}: the terms are those of Hive {terms.hive}, [hive] hive = {hive.hive}")
     _check_chain(file, settings.chain)
+    _check_realtime(file, settings)
     workers = parse_workers(_bytes(folder / hive.workers_file), hive.workers_file)
-    return Loaded(settings, folder, domain, terms, parse_tariff(tariff_data), tariff_data, workers)
+    tariff = parse_tariff(tariff_data)
+    check_feeder(file, settings)
+    if tariff.island is not None and tariff.island[0] > terms.island_ceiling:
+        raise SettingsError(
+            f"{hive.tariff_file}: island_buy_micro_per_kwh = {tariff.island[0]} is above island_ceiling of the terms, "
+            f"{terms.island_ceiling}: every home would object",
+            next_step="have terms signed with that ceiling, or lower the price",
+        )
+    if settings.mother is not None and settings.voltage.on:
+        raise SettingsError(f"{file}: on in [voltage] and [mother] exclude each other: her prices know no band")
+    mother = None if settings.mother is None else mother_agreement(settings.mother, folder, domain)
+    return Loaded(settings, folder, domain, terms, tariff, tariff_data, workers, mother)
+
+
+def check_feeder(file: Path, settings: QueenSettings) -> None:
+    """What [voltage] and [island] say together with the other sections; SettingsError names the one to correct."""
+    island, voltage = settings.island, settings.voltage
+    if island.contact == "file" and not island.contact_file:
+        raise SettingsError(f"{file}: contact = 'file' in [island] needs contact_file")
+    if island.contact == "meter" and settings.meter.kind == "none":
+        raise SettingsError(f"{file}: contact = 'meter' in [island] needs a meter in [meter]")
+    if voltage.on and not voltage.collect:
+        raise SettingsError(f"{file}: on in [voltage] needs collect = true, which the estimate comes from")
+    if voltage.on and settings.masks.on:
+        raise SettingsError(
+            f"{file}: on in [voltage] and on in [masks] exclude each other: the band needs the power of every "
+            "electrical node, masked answers show their sum only",
+            next_step="switch one of them off",
+        )
+    if voltage.collect:
+        for name, addresses in (("source_worker", (voltage.source_worker,)), ("feeder", voltage.feeder)):
+            for one in addresses:
+                _address(file, name, one, "voltage")
+    if len(set(voltage.feeder)) != len(voltage.feeder):
+        raise SettingsError(f"{file}: feeder in [voltage] names a Worker twice")
+
+
+def _check_realtime(file: Path, settings: QueenSettings) -> None:
+    """Orders need the contract that pays them, and a power each minute that masks are there to hide."""
+    own = settings.realtime
+    if not own.on:
+        return
+    try:
+        address_bytes(own.pool)
+    except IdentityError as error:
+        raise SettingsError(f"{file}: pool in [realtime]: {error}") from error
+    if settings.masks.on:
+        raise SettingsError(f"{file}: on in [realtime] and on in [masks]: orders need each home's power, masks hide it")
 
 
 def _check_chain(file: Path, chain: ChainSection) -> None:
@@ -231,11 +352,11 @@ def _text(file: Path) -> str:
         raise SettingsError(f"{file}: is not UTF-8 text") from error
 
 
-def _address(file: Path, name: str, text: str) -> bytes:
+def _address(file: Path, name: str, text: str, section: str = "hive") -> bytes:
     try:
         return address_bytes(text)
     except IdentityError as error:
-        raise SettingsError(f"{file}: {name} in [hive]: {error}") from error
+        raise SettingsError(f"{file}: {name} in [{section}]: {error}") from error
 
 
 def parse_workers(data: bytes, name: str) -> tuple[EnrolledWorker, ...]:
@@ -269,20 +390,16 @@ def _worker(entry: object, place: str) -> EnrolledWorker:
     return EnrolledWorker(address, serial, numbers["opening_slot"], numbers["funding_micro"])
 
 
-def read_secret(file: Path) -> bytes:
-    """The secret in a key file; SettingsError when there is none to read, KeyFileError when it will not do."""
-    return secret_of(_text(file), file.stat().st_mode, str(file))
-
-
-def sender_secret(loaded: Loaded) -> bytes:
-    """The secret of the account that sends: a plain key file, or an Ethereum keystore with its password file.
+def sender_key(loaded: Loaded) -> Signer:
+    """The key of the account that sends: as key_file names one, or in an Ethereum keystore with its password file.
 
     SettingsError or KeyFileError say which file will not do.
     """
     chain = loaded.settings.chain
-    file = loaded.path(chain.sender_key_file or loaded.settings.hive.key_file)
+    source = chain.sender_key_file or loaded.settings.hive.key_file
     if not chain.sender_password_file:
-        return read_secret(file)
+        return _signer_at(source, loaded.folder)
+    file = loaded.path(source)
     from eth_account import Account
 
     password_file = loaded.path(chain.sender_password_file)
@@ -290,7 +407,7 @@ def sender_secret(loaded: Loaded) -> bytes:
     if password_file.stat().st_mode & 0o077:
         raise KeyFileError(f"{password_file}: others may read this password", next_step=f"chmod 600 {password_file}")
     try:
-        return bytes(Account.decrypt(_text(file), password))
+        return KeySigner(bytes(Account.decrypt(_text(file), password)))
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"{file}: is no keystore, or {password_file.name} is not its password ({error})",
@@ -298,10 +415,23 @@ def sender_secret(loaded: Loaded) -> bytes:
         ) from error
 
 
-def queen_signer(loaded: Loaded) -> KeySigner:
+def _signer_at(source: str, folder: Path) -> Signer:
+    try:
+        return signer_of(find_key(source, folder))
+    except DriverError as error:
+        raise SettingsError(str(error), next_step="name a key that is there, as [hive] key_file says") from error
+
+
+def queen_signer(loaded: Loaded) -> Signer:
     """The Queen's signer; refused when its address is not the one that the terms name."""
     hive = loaded.settings.hive
-    signer = KeySigner(read_secret(loaded.path(hive.key_file)))
+    signer = _signer_at(hive.key_file, loaded.folder)
     if signer.address.hex() != hive.queen_address:
         raise SettingsError(f"{hive.key_file}: its key is {signer.address.hex()}, queen_address {hive.queen_address}")
     return signer
+
+
+def mother_signer(loaded: Loaded) -> Signer:
+    """The signer of the connection point's Worker in the mother Hive. SettingsError or KeyFileError."""
+    assert loaded.settings.mother is not None
+    return _signer_at(loaded.settings.mother.device_key_file, loaded.folder)

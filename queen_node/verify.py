@@ -9,6 +9,8 @@ from pathlib import Path
 
 from honey_edge.billing.account import ALONE
 from honey_edge.billing.clearing import tariff_cost_pico
+from honey_edge.billing.peak import peak_cost_pico
+from honey_edge.billing.tally import PEAK
 from honey_edge.billing.tariff import Tariff, TariffError, parse_tariff
 from honey_edge.model.units import micro_owed
 from honey_edge.wire.keccak import keccak
@@ -20,6 +22,7 @@ from queen_node import evidence_format as form
 from queen_node.evidence_format import EvidenceError
 from queen_node.verify_chain import check_settlements
 from queen_node.verify_files import Evidence, check_hashes, read_evidence
+from queen_node.verify_periods import check_periods
 from queen_node.verify_reputation import check_factors
 from queen_node.verify_slots import (
     CheckedAccount,
@@ -38,7 +41,8 @@ __all__ = ["EvidenceError", "HomeReport", "VerifyReport", "verify_evidence"]
 class HomeReport:
     """One Worker's bill as recomputed: energy since its baseline, and what the same costs at its own tariff.
 
-    `standalone_micro` and `hive_micro` are rounded up once; positive is owed by the Worker.
+    `standalone_micro` and `hive_micro` are rounded up once; positive is owed by the Worker. Both hold the peak charges,
+    `hive_micro` also the shares of the reserve; `peak_pico` and `reserve_share_pico` say what these come to.
     """
 
     worker: str
@@ -50,6 +54,8 @@ class HomeReport:
     readings: int
     statements_both_signed: int
     objections: int
+    peak_pico: int
+    reserve_share_pico: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,9 @@ def _recompute(evidence: Evidence) -> VerifyReport:
     agreement = _agreement(evidence)
     readings = check_readings(evidence, agreement)
     totals = check_slots(evidence, agreement)
-    accounts = check_accounts(evidence, agreement, totals, readings)
-    money = check_closings(evidence, agreement, totals, accounts)
+    periods = check_periods(evidence.periods, agreement, totals)
+    accounts = check_accounts(evidence, agreement, totals, readings, periods)
+    money = check_closings(evidence, agreement, totals, accounts, periods)
     statements = {a.record.worker: check_statements(evidence, agreement, totals, a) for a in accounts}
     chain = check_settlements(evidence, statements)
     told = [check_factors(worker, lines) for worker, lines in evidence.lines.items()]
@@ -116,7 +123,7 @@ def _recompute(evidence: Evidence) -> VerifyReport:
         chain_id=manifest.chain_id,
         contract=manifest.contract,
         queen=manifest.queen,
-        homes=tuple(_home(a, statements[a.record.worker], readings, totals) for a in accounts),
+        homes=tuple(_home(a, statements[a.record.worker], readings, totals, agreement.tariff) for a in accounts),
         slots=len(totals),
         readings=sum(len(own) for own in readings.values()),
         rounds=sum(row.broadcasts for row in evidence.rounds),
@@ -162,10 +169,13 @@ def _home(
     statements: tuple[CheckedStatement, ...],
     readings: dict[str, tuple[CheckedReading, ...]],
     totals: dict[int, SlotTotals],
+    tariff: Tariff,
 ) -> HomeReport:
-    last = account.bookings[-1].position if account.bookings else account.baseline
+    last = account.walked.position if account.walked else None
     first = account.baseline
-    standalone = 0
+    charges = account.walked.charges if account.walked else []
+    peaks = [charge for charge in charges if charge.kind == PEAK]
+    standalone = sum(peak_cost_pico(charge.quantity_milliwh, tariff.peak_micro_per_kw) for charge in peaks)
     for booking in account.bookings:
         signed = totals[booking.position.slot]
         own = tariff_cost_pico(booking.energy_milliwh, signed.buy, signed.sell)
@@ -181,4 +191,6 @@ def _home(
         readings=len(readings[worker]),
         statements_both_signed=sum(1 for s in statements if s.worker_signature is not None),
         objections=sum(1 for s in statements if s.objected),
+        peak_pico=sum(charge.amount_pico for charge in peaks),
+        reserve_share_pico=-sum(charge.amount_pico for charge in charges if charge.kind != PEAK),
     )

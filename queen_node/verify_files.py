@@ -19,11 +19,14 @@ from honey_edge.wire.terms_file import TermsFile
 from queen_node import evidence_format as form
 from queen_node.evidence import documents, owner_of, sha256
 from queen_node.evidence_format import (
+    ChargeRecord,
     EvidenceError,
     Index,
     LineRecord,
     Manifest,
     MeterRecord,
+    MotherRecord,
+    PeriodRecord,
     RoundRecord,
     SettlementRecord,
     StatementRecord,
@@ -38,7 +41,7 @@ from queen_node.evidence_index import (
     owner_told,
 )
 
-MAX_FILES = 3_200
+MAX_FILES = 4_200
 MAX_BYTES = 64 * 2**20
 _KINDS: dict[str, type[Struct]] = {
     form.MANIFEST: Manifest,
@@ -46,11 +49,14 @@ _KINDS: dict[str, type[Struct]] = {
     form.TERMS: TermsFile,
     form.WORKERS: WorkersFile,
     form.SLOTS: SlotTotalsMessage,
+    form.PERIODS: PeriodRecord,
+    form.MOTHER: MotherRecord,
     form.ROUNDS: RoundRecord,
     form.METER: MeterRecord,
     form.SETTLEMENT: SettlementRecord,
     "readings": ReadingMessage,
     "lines": LineRecord,
+    "charges": ChargeRecord,
     "statements": StatementRecord,
 }
 _AS_SIGNED = (form.TARIFF, form.TERMS)
@@ -78,6 +84,9 @@ class Evidence:
     rounds: list[RoundRecord]
     meter: list[MeterRecord]
     settlements: list[SettlementRecord]
+    periods: list[PeriodRecord]
+    charges: dict[str, list[ChargeRecord]]
+    mother: list[MotherRecord]
 
 
 def read_evidence(folder: Path) -> Evidence:
@@ -273,6 +282,9 @@ def _evidence(
         parsed[form.ROUNDS],
         parsed[form.METER],
         parsed[form.SETTLEMENT],
+        parsed[form.PERIODS],
+        {w: parsed[form.charges_file(w)] for w in addresses},
+        parsed[form.MOTHER],
     )
 
 
@@ -281,7 +293,7 @@ def _check_workers(manifest: Manifest, workers: tuple[WorkerRecord, ...]) -> Non
     addresses = [record.worker for record in workers]
     if addresses != sorted(set(addresses)):
         raise EvidenceError(form.WORKERS, "workers", "are not in order of their addresses, each once")
-    makers = (form.readings_file, form.lines_file, form.statements_file)
+    makers = (form.readings_file, form.lines_file, form.charges_file, form.statements_file)
     wanted = {make(worker) for worker in addresses for make in makers}
     for name in sorted(wanted ^ (set(manifest.files) - set(form.FIXED_FILES))):
         raise EvidenceError(name, "file", "belongs to no Worker or is missing", worker=_worker_of(name))

@@ -24,15 +24,18 @@ from honey_edge.billing.clearing import (
     tariff_cost_pico,
     totals_of,
 )
+from honey_edge.billing.tariff import Tariff
 from honey_edge.wire.merkle import merkle_root, path_root
 from honey_edge.wire.messages import ReadingMessage
-from honey_edge.wire.recompute import Agreement, Disagreement, check_totals, pool_of
+from honey_edge.wire.recompute import Agreement, Disagreement, check_totals, pool_of, settled_on_island
 from honey_edge.wire.signing import signed_by
 from honey_edge.wire.structs import Reading, SlotTotals
 from honey_edge.wire.typed_data import digest_of_hash, struct_hash
 from queen_node import evidence_format as form
-from queen_node.evidence_format import EvidenceError, LineRecord, WorkerRecord
+from queen_node.evidence_format import ChargeRecord, EvidenceError, LineRecord, WorkerRecord
 from queen_node.verify_files import Evidence
+from queen_node.verify_mother import Bills
+from queen_node.verify_periods import Periods, Walked, charge_error, check_peak, check_share
 from queen_node.verify_reputation import check_factors
 
 _FLAGS = 0x301FF
@@ -49,12 +52,13 @@ class CheckedReading:
 
 @dataclass(frozen=True, slots=True)
 class CheckedAccount:
-    """A Worker's readings after its baseline, with a booking for each line, in order."""
+    """A Worker's readings after its baseline, with a booking for each line, in order; `walked` has its charges."""
 
     record: WorkerRecord
     baseline: Position | None
     readings: tuple[CheckedReading, ...]
     bookings: tuple[Booking, ...]
+    walked: Walked | None = None
 
 
 @dataclass(slots=True)
@@ -142,13 +146,21 @@ def check_accounts(
     agreement: Agreement,
     totals: dict[int, SlotTotals],
     readings: dict[str, tuple[CheckedReading, ...]],
+    periods: Periods,
 ) -> list[CheckedAccount]:
-    """Every booked line of every Worker, replayed from its baseline.
+    """Every booked line and charge of every Worker, replayed from its baseline.
 
     Readings after the last line may wait for a closing; one that was left out shows in totals and reserve.
     """
     return [
-        _replay(record, readings[record.worker], evidence.lines[record.worker], agreement, totals)
+        _replay(
+            record,
+            readings[record.worker],
+            evidence.lines[record.worker],
+            (evidence.charges[record.worker], periods),
+            agreement,
+            totals,
+        )
         for record in evidence.workers
     ]
 
@@ -157,17 +169,22 @@ def _replay(
     record: WorkerRecord,
     readings: tuple[CheckedReading, ...],
     lines: Sequence[LineRecord],
+    charged: tuple[Sequence[ChargeRecord], Periods],
     agreement: Agreement,
     totals: dict[int, SlotTotals],
 ) -> CheckedAccount:
     check_factors(record.worker, lines)
+    charges, periods = charged
     after = [r for r in readings if r.reading.slot >= record.opening_slot]
     if not after:
         if lines:
             raise _line_error(record, lines[0], "slot", "no reading is there for this line")
+        if charges:
+            raise charge_error(record.worker, charges[0], "slot", "no reading is there for this charge")
         return CheckedAccount(record, None, (), ())
     start = after[0].reading
-    position = baseline = Position(start.slot, start.imported, start.exported, 0)
+    baseline = Position(start.slot, start.imported, start.exported, 0)
+    walked = Walked(record.worker, baseline, charges, periods, agreement.tariff)
     bookings: list[Booking] = []
     last_closed = record.counted_from_slot
     for k, line in enumerate(lines):
@@ -178,10 +195,9 @@ def _replay(
         if line.closed_slot < last_closed or line.closed_slot not in totals:
             raise _line_error(record, line, "closed_slot", f"{line.closed_slot} is no closing after {last_closed}")
         last_closed = line.closed_slot
-        booking = _book(record, line, after[k + 1], position, agreement, totals)
-        position = booking.position
-        bookings.append(booking)
-    return CheckedAccount(record, baseline, tuple(after[1 : len(lines) + 1]), tuple(bookings))
+        bookings.append(_book(record, line, after[k + 1], walked, agreement, totals))
+    walked.closing()
+    return CheckedAccount(record, baseline, tuple(after[1 : len(lines) + 1]), tuple(bookings), walked)
 
 
 def _line_error(record: WorkerRecord, line: LineRecord, name: str, message: str) -> EvidenceError:
@@ -192,11 +208,12 @@ def _book(
     record: WorkerRecord,
     line: LineRecord,
     own: CheckedReading,
-    position: Position,
+    walked: Walked,
     agreement: Agreement,
     totals: dict[int, SlotTotals],
 ) -> Booking:
-    reading = own.reading
+    walked.closing(line.closed_slot)
+    reading, position = own.reading, walked.position
     counters = Counters(reading.slot, reading.imported, reading.exported)
     in_time = line.closed_slot == line.slot and reading.slot == position.slot + 1
     if line.closed_slot < line.slot:
@@ -209,6 +226,7 @@ def _book(
             booking = book_pooled(position, counters, pool, line.reputation, line.funding_micro)
         else:
             booking = book_alone(position, counters, agreement.tariff)
+        booking = walked.line(line, booking)
     except (AccountError, ClearingError) as error:
         raise _line_error(record, line, "slot", str(error)) from error
     _compare(record, line, booking)
@@ -232,7 +250,11 @@ def _compare(record: WorkerRecord, line: LineRecord, booking: Booking) -> None:
 
 
 def check_closings(
-    evidence: Evidence, agreement: Agreement, totals: dict[int, SlotTotals], accounts: Sequence[CheckedAccount]
+    evidence: Evidence,
+    agreement: Agreement,
+    totals: dict[int, SlotTotals],
+    accounts: Sequence[CheckedAccount],
+    periods: Periods,
 ) -> CheckedMoney:
     """Every closing: who was pooled, the energies, E_pcc, the price, the running reserve, and that money adds up."""
     closings: dict[int, _Closing] = defaultdict(_Closing)
@@ -248,9 +270,13 @@ def check_closings(
     announced = _announced(evidence)
     metered = _metered(evidence)
     reserve = paid = cost = fee = surplus = 0
+    walked = [account.walked for account in accounts if account.walked is not None]
+    bills, costs = Bills(evidence.mother, min(totals, default=0)), dict[int, int]()
     for slot, signed in totals.items():
         closing = closings[slot]
-        _check_pool(evidence, signed, closing, metered.get(slot))
+        _check_pool(
+            evidence, signed, closing, metered.get(slot), settled_on_island(agreement.terms, agreement.tariff, signed)
+        )
         _check_announced(signed, announced.get(slot))
         shares = share_surplus(pool_of(signed))
         slot_cost = shares.hive_cost
@@ -259,13 +285,31 @@ def check_closings(
         discounts = sum(booking.discount_pico for _, booking in closing.pooled)
         pooled = sum(booking.amount_pico for _, booking in closing.pooled)
         reserve += shares.shared - discounts - shares.deficit + closing.alone_pico + shares.hive_cost - slot_cost
+        more = bills.more(slot, costs)
+        reserve, cost = reserve - more, cost + more
+        peak = check_peak(slot, walked, agreement, periods, _highest(agreement.tariff, totals, metered, slot))
+        reserve += peak.paid - peak.cost - peak.fee
+        costs[slot] = slot_cost + peak.cost
+        share = check_share(slot, walked, periods, reserve)
+        reserve += share.paid
         _expect(signed, "reserve", reserve)
-        paid += pooled + closing.alone_pico
+        paid += pooled + closing.alone_pico + peak.paid + share.paid
+        cost, fee, surplus = cost + peak.cost, fee + peak.fee, surplus + peak.surplus
         cost, fee, surplus = cost + slot_cost, fee + shares.fee, surplus + shares.surplus
         gap = paid - cost - fee - reserve
         if gap:
             raise _slot_error(signed, "reserve", f"payments differ by {gap} pico-coins from cost, fee and reserve")
+    bills.finish()
     return CheckedMoney(paid, cost, fee, surplus, reserve)
+
+
+def _highest(tariff: Tariff, totals: dict[int, SlotTotals], metered: dict[int, int], slot: int) -> tuple[int, int]:
+    """The highest energy of one slot at the connection point in the peak's period up to a slot: by rule, metered."""
+    slots = [one for one in range(tariff.first_peak_slot(slot), slot + 1) if one in totals]
+    if slot != tariff.peak_slot(slot):
+        slots = [slot]
+    by_rule = max(totals[one].pcc for one in slots)
+    return by_rule, max(metered.get(one, totals[one].pcc) for one in slots)
 
 
 def _slot_error(signed: SlotTotals, name: str, message: str) -> EvidenceError:
@@ -286,7 +330,7 @@ def _check_own_tariff(account: CheckedAccount, booking: Booking, signed: SlotTot
         raise EvidenceError(form.lines_file(worker), "amount_pico", message, slot=signed.slot, worker=worker)
 
 
-def _check_pool(evidence: Evidence, signed: SlotTotals, closing: _Closing, metered: int | None) -> None:
+def _check_pool(evidence: Evidence, signed: SlotTotals, closing: _Closing, metered: int | None, island: bool) -> None:
     energies = [booking.energy_milliwh for _, booking in closing.pooled]
     counted = sum(1 for worker in evidence.workers if worker.counted_from_slot <= signed.slot)
     bought, sold = totals_of(energies)
@@ -296,7 +340,10 @@ def _check_pool(evidence: Evidence, signed: SlotTotals, closing: _Closing, meter
     _expect(signed, "readings", merkle_root([own.hash for own, _ in closing.pooled]))
     _expect(signed, "bought", bought)
     _expect(signed, "sold", sold)
-    _expect(signed, "pcc", metered if metered is not None and not missing else sum(energies))
+    if island and (missing or metered):
+        raise _slot_error(signed, "buy", f"is the island tariff's with {missing} readings missing, metered {metered}")
+    if not island:
+        _expect(signed, "pcc", metered if metered is not None and not missing else sum(energies))
 
 
 def _check_announced(signed: SlotTotals, price_e7: int | None) -> None:

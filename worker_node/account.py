@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from honey_edge.billing.account import ALONE, Booking, Counters, Position, book_alone, statement_net_micro
+from honey_edge.billing.account import ALONE, Booking, Position, statement_net_micro
 from honey_edge.billing.clearing import ClearingError, shared_locally, tariff_cost_pico
 from honey_edge.billing.cover import Cover, counted_from, cover_objection, owed_to_sellers_pico
-from honey_edge.market.fairplay.reputation import Reputation
+from honey_edge.billing.peak import peak_cost_pico
+from honey_edge.billing.tally import PEAK
+from honey_edge.market.fairplay.reputation import FLOOR
 from honey_edge.model.ids import address_text
 from honey_edge.model.slots import SLOTS_PER_DAY
+from honey_edge.wire.charge_lines import ChargeLine
 from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.messages import CountersignMessage
 from honey_edge.wire.recompute import (
@@ -31,8 +34,8 @@ from honey_edge.wire.signing import Signer, signed_by
 from honey_edge.wire.statement_message import LinesError, StatementLine, StatementMessage
 from honey_edge.wire.structs import Objection, Statement
 from honey_edge.wire.typed_data import digest
-from worker_node.journal import Answered, Booked, Journal, JournalThread, SignedReading
-from worker_node.standing import walk
+from worker_node.journal import Answered, Booked, BookedCharge, Journal, JournalThread, SignedReading
+from worker_node.standing import Walk, walk
 
 _LOG = logging.getLogger(__name__)
 OWED_LIMIT_SLOTS = 14 * SLOTS_PER_DAY
@@ -88,13 +91,17 @@ class Account:
         now_unix_s: Callable[[], float],
         opening_slot: int = 0,
         cover: CoverSource | None = None,
+        *,
+        declares: bool = True,
     ) -> None:
+        """`declares` false: another declares in this Worker's name, so that no factor can be reckoned here."""
         self._agreement = agreement
         self._signer = signer
         self._journal = journal
         self._now_unix_s = now_unix_s
         self._opening_slot = opening_slot
         self._cover_source = cover
+        self._declares = declares
 
     async def answer(self, payload: bytes) -> Outcome:
         """The answer to a statement message, persisted; MessageError or ForeignStatement for one to refuse."""
@@ -162,7 +169,8 @@ class Account:
         try:
             if known is not None:
                 raise Disagreement(SLOT, "slot", statement.slot, "was answered already for another Statement")
-            agreed, booked, standing = self._recompute(journal, ledger, message, statement)
+            agreed, booked, own = self._recompute(journal, ledger, message, statement)
+            charges = [self._charged(one, statement.slot) for one in message.charges()]
             short = self._short(journal, cover, message)
             if short:
                 raise Disagreement(POOL, "pool", statement.slot, short)
@@ -171,13 +179,13 @@ class Account:
             return self._object(journal, statement, hashed, payload, reason, str(error))
         answer = self._signed(statement, hashed, statement.net, 0, hashed)
         kept = Answered(statement.slot, hashed, 0, payload, answer, "", int(self._now_unix_s()))
-        journal.put_answer(kept, agreed, booked, standing)
+        journal.put_answer(kept, agreed, booked, own.after, charges, own.watched)
         _LOG.info("statement_countersigned slot=%d net_micro=%d lines=%d", statement.slot, statement.net, len(booked))
         return Outcome(answer, 0, "", fresh=True)
 
     def _recompute(
         self, journal: Journal, ledger: Ledger | None, message: StatementMessage, statement: Statement
-    ) -> tuple[Ledger, list[Booked], Reputation]:
+    ) -> tuple[Ledger, list[Booked], Walk]:
         lines = message.lines()
         if statement.net > message.funding_micro:
             raise Disagreement(
@@ -191,9 +199,16 @@ class Account:
         readings = [one.reading for one in journal.readings_after(before.position.slot, len(lines))]
         own = walk(journal, before.position, readings, lines)
         agreed, bookings = recompute_statement(
-            self._agreement, before, readings, lines, statement, message.funding_micro, own.lowest
+            self._agreement,
+            before,
+            readings,
+            lines,
+            statement,
+            message.funding_micro,
+            own.lowest if self._declares else (FLOOR,) * len(lines),
+            message.charges(),
         )
-        return agreed, self._booked(before.position, bookings, lines, statement.slot), own.after
+        return agreed, _booked(bookings, lines, statement.slot), own
 
     def _baseline(self, journal: Journal, statement: Statement, lines: Sequence[StatementLine]) -> Ledger:
         """Where the account begins: the reading at its opening, else the first after it (chain-design section 3).
@@ -210,26 +225,12 @@ class Account:
         at = first.reading
         return Ledger(Position(at.slot, at.imported, at.exported, 0), at.slot)
 
-    def _booked(
-        self, before: Position, bookings: Sequence[Booking], lines: Sequence[StatementLine], slot: int
-    ) -> list[Booked]:
-        rows = []
-        for booking, line in zip(bookings, lines, strict=True):
-            totals, at = line.totals, booking.position
-            if at.slot - before.slot == 1:
-                own = tariff_cost_pico(booking.energy_milliwh, *self._agreement.tariff.prices(at.slot))
-            else:
-                counters = Counters(at.slot, at.imported, at.exported)
-                own = book_alone(before, counters, self._agreement.tariff).amount_pico
-            pooled = line.kind != ALONE
-            local = shared_locally(booking.energy_milliwh, totals.bought, totals.sold) if pooled else 0
-            rows.append(
-                Booked(
-                    at.slot, booking.kind, booking.energy_milliwh, booking.amount_pico, own, local, totals.price, slot
-                )
-            )
-            before = at
-        return rows
+    def _charged(self, line: ChargeLine, statement_slot: int) -> BookedCharge:
+        """A charge that was recomputed; alone the home would pay its peak in full and have no reserve to share."""
+        alone = 0
+        if line.kind == PEAK:
+            alone = peak_cost_pico(line.quantity_milliwh, self._agreement.tariff.peak_micro_per_kw)
+        return BookedCharge(line.kind, line.totals.slot, line.quantity_milliwh, line.amount_pico, alone, statement_slot)
 
     def _object(
         self, journal: Journal, statement: Statement, hashed: bytes, payload: bytes, reason: int, detail: str
@@ -266,6 +267,19 @@ class Account:
     async def view(self) -> AccountView:
         """The account for the page."""
         return await self._journal.call(_view)
+
+
+def _booked(bookings: Sequence[Booking], lines: Sequence[StatementLine], slot: int) -> list[Booked]:
+    """The recomputed lines for the journal; what settles alone costs what it would without the Hive."""
+    rows = []
+    for booking, line in zip(bookings, lines, strict=True):
+        totals, energy, own, local = line.totals, booking.energy_milliwh, booking.amount_pico, 0
+        if line.kind != ALONE:
+            own = tariff_cost_pico(energy, totals.buy, totals.sell)
+            local = shared_locally(energy, totals.bought, totals.sold)
+        at = booking.position.slot
+        rows.append(Booked(at, booking.kind, energy, booking.amount_pico, own, local, totals.price, slot))
+    return rows
 
 
 def owed_by_slot(journal: Journal, cover: Cover, slot: int) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""`hive-worker`: run the daemon, check its settings, show what its journal holds, close the account without the Queen.
+"""`hive-worker`: run the daemon, check its settings, show what it reads, test a battery, close the account alone.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted; `close` also 3 not reachable, 5 refused by a
 rule, 6 chain transaction failed.
@@ -23,6 +23,8 @@ from honey_edge.model.slots import slot_end_unix_s
 from worker_node.settings import WorkerSettings, effective, load_settings
 
 _LOG = logging.getLogger("worker_node.cli")
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the interpreter when others wait: with the usual 5 ms the meter thread would be late."""
 _M_ARENA_MAX = -8
 """The parameter's number in glibc's malloc.h."""
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -70,12 +72,18 @@ def parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("run", _run, "run the daemon until SIGTERM"),
         ("check", _check, "check settings, key, terms and folders; print the settings in force, without secrets"),
-        ("show", _show, "show what the journal holds"),
+        ("appeal", _appeal, "have the running daemon appeal against the Queen's newest finding"),
+        ("show", _show, "show what the journal holds, or what the running daemon reads"),
     ):
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument("--config", default="/etc/hive/worker.toml", help="settings file (TOML)")
         one.add_argument("--json", action="store_true", help="print JSON")
         one.set_defaults(command=partial(_with_settings, command))
+        if name == "show":
+            one.add_argument("--live", action="store_true", help="show what the running daemon reads now")
+    _add_battery(commands)
+    _add_scan(commands)
+    _add_meter(commands)
     _add_close(commands.add_parser("close", help=_CLOSE_HELP, description=_CLOSE_HELP))
     return parser
 
@@ -85,6 +93,59 @@ _Command = Callable[[WorkerSettings, argparse.Namespace], int]
 
 def _with_settings(command: _Command, options: argparse.Namespace) -> int:
     return command(load_settings(Path(options.config)), options)
+
+
+def _add_battery(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "test a battery before it follows plans; let it go when the daemon is gone"
+    verbs = commands.add_parser("battery", help=text, description=text).add_subparsers(required=True, metavar="VERB")
+    for name, text in (
+        ("sign-test", "two minutes of charging and discharging while the meter is watched; writes the signed record"),
+        ("letgo", "the process that writes automatic when the daemon ends or falls silent; run it as a service"),
+    ):
+        one = verbs.add_parser(name, help=text, description=text)
+        one.add_argument("--config", default="/etc/hive/worker.toml", help="settings file (TOML)")
+        one.set_defaults(command=partial(_with_settings, partial(_installer, name)))
+        if name == "sign-test":
+            one.add_argument("--household-agrees", action="store_true", help="the household agreed to test and plans")
+            one.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "find Modbus units on a serial line; never while a daemon uses it"
+    one = commands.add_parser("scan", help=text, description=text)
+    one.add_argument("port", metavar="LINE", help="serial line such as /dev/ttyUSB0")
+    one.add_argument("--units", default="", metavar="N-M", help="unit numbers such as 1 (the default) or 1-10")
+    one.add_argument("--config", default="/etc/hive/worker.toml", help="settings file of the daemon to keep clear of")
+    one.set_defaults(command=_scan)
+
+
+def _add_meter(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "say that the meter was exchanged, so that the books go on from the new one"
+    verbs = commands.add_parser("meter", help=text, description=text).add_subparsers(required=True, metavar="VERB")
+    text = "confirm it; counters that fall or jump stay quarantined otherwise"
+    one = verbs.add_parser("exchanged", help=text, description=text)
+    one.add_argument("--config", default="/etc/hive/worker.toml", help="settings file (TOML)")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    one.add_argument("--confirm", action="store_true", help="confirm without asking")
+    one.set_defaults(command=partial(_with_settings, _exchanged))
+
+
+def _exchanged(settings: WorkerSettings, options: argparse.Namespace) -> int:
+    from worker_node.app.exchanged import run_exchanged
+
+    return run_exchanged(settings, options)
+
+
+def _installer(name: str, settings: WorkerSettings, options: argparse.Namespace) -> int:
+    from worker_node.app import installer
+
+    return installer.run_let_go(settings, options) if name == "letgo" else installer.run_sign_test(settings, options)
+
+
+def _scan(options: argparse.Namespace) -> int:
+    from worker_node.app.installer import scan
+
+    return scan(options)
 
 
 def _add_close(one: argparse.ArgumentParser) -> None:
@@ -134,6 +195,7 @@ def _run(settings: WorkerSettings, options: argparse.Namespace) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _share_one_heap()
     set_up_log()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     daemon = Daemon(settings)
     try:
         asyncio.run(daemon.run())
@@ -157,11 +219,13 @@ def _check(settings: WorkerSettings, options: argparse.Namespace) -> int:
 
     who = read_identity(settings)
     open_checkpoint(settings)
-    sections = effective(settings)
+    sections, battery = effective(settings), _battery_note(settings, who.address)
     if options.json:
-        print(json.dumps({"address": who.address, "settings": sections}, indent=2))
+        print(json.dumps({"address": who.address, "battery": battery, "settings": sections}, indent=2))
         return DONE
     print(f"address {who.address}, terms version {who.agreement.terms.version}: in order")
+    if battery:
+        print(f"battery: {battery}")
     for name, values in sections.items():
         print(f"\n[{name}]")
         for key, value in values.items():
@@ -169,7 +233,45 @@ def _check(settings: WorkerSettings, options: argparse.Namespace) -> int:
     return DONE
 
 
+def _battery_note(settings: WorkerSettings, address: str) -> str:
+    """Whether a record of a sign test allows commands to the battery; empty without a real one."""
+    if settings.battery is None or settings.battery.simulated:
+        return ""
+    from worker_node.settings_sunspec import control_profile
+    from worker_node.sign_record import FILE, SignRecordError, read_record
+
+    try:
+        profile = control_profile(settings.battery, settings.folder)
+        record = read_record(settings.path(settings.worker.state_dir) / FILE, address, profile)
+    except SignRecordError as error:
+        return str(error)
+    return f"sign test passed by {record.serial}"
+
+
+def _appeal(settings: WorkerSettings, options: argparse.Namespace) -> int:
+    from worker_node.app.parts import JOURNAL_FILE, read_identity
+    from worker_node.fair_play import want_appeal
+    from worker_node.journal import Journal
+    from worker_node.journal_schema import JournalError
+
+    file = settings.path(settings.worker.state_dir) / JOURNAL_FILE
+    if not file.exists():
+        raise JournalError(f"{file}: there is no journal yet", next_step="run the daemon first")
+    journal = Journal(file, read_identity(settings).signer.address)
+    try:
+        serial = want_appeal(journal)
+    finally:
+        journal.close()
+    document = {"finding": serial, "appeal": "the daemon sends it at the end of the running slot"}
+    print(json.dumps(document) if options.json else f"finding {serial}: {document['appeal']}")
+    return DONE
+
+
 def _show(settings: WorkerSettings, options: argparse.Namespace) -> int:
+    if options.live:
+        from worker_node.app.installer import show_live
+
+        return show_live(settings, options)
     from worker_node.app.parts import JOURNAL_FILE, read_identity
     from worker_node.journal import Journal
     from worker_node.journal_schema import JournalError

@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from honey_edge.billing.account import Position
+from honey_edge.billing.tally import Tally
+from honey_edge.market.fairplay.conduct import Watched
 from honey_edge.market.fairplay.reputation import Reputation
 from honey_edge.wire.recompute import Ledger
 from honey_edge.wire.structs import ZERO_HASH, Reading
 from honey_edge.wire.typed_data import struct_hash
 from worker_node.both_signed import BothSigned
+from worker_node.exchange_records import ExchangeRecords
+from worker_node.fairplay_records import FairPlayRecords
+from worker_node.flex_records import FlexRecords
 from worker_node.journal_schema import JournalError, prepare
 
 T = TypeVar("T")
@@ -62,6 +67,21 @@ class Booked:
     standalone_pico: int
     local_milliwh: int
     price_micro: int
+    statement_slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookedCharge:
+    """A peak charge (kind 3) or share of the reserve (kind 4) of the period up to `slot`; amounts in pico-coins.
+
+    `quantity_milliwh` is the highest import or the energy moved; `standalone_pico` what it costs without the Hive.
+    """
+
+    kind: int
+    slot: int
+    quantity_milliwh: int
+    amount_pico: int
+    standalone_pico: int
     statement_slot: int
 
 
@@ -119,6 +139,9 @@ class Journal:
             prepare(self._db, str(file))
         except sqlite3.Error as error:
             raise JournalError(f"{file}: {error}", next_step="check the folder, its owner, the space left") from error
+        self.flex = FlexRecords(self._db)
+        self.exchanges = ExchangeRecords(self._db)
+        self.fair_play = FairPlayRecords(self._db)
         last = self.last_reading()
         if last is not None and struct_hash(last.reading) != last.hash:
             raise JournalError(
@@ -236,12 +259,19 @@ class Journal:
 
     def ledger(self) -> Ledger | None:
         """The account up to the last Statement signed by both."""
-        rows = self._rows("SELECT slot, imported, exported, net_pico, spans, statement_slot, leaves FROM ledger")
+        names = "slot, imported, exported, net_pico, spans, statement_slot, leaves, tally"
+        rows = self._rows(f"SELECT {names} FROM ledger")
         if not rows:
             return None
-        slot, imported, exported, net, spans, statement_slot, leaves = rows[0]
+        slot, imported, exported, net, spans, statement_slot, leaves, kept = rows[0]
         position = Position(slot, imported, exported, int(net), tuple(json.loads(spans)))
-        return Ledger(position, statement_slot, tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32)))
+        tally = Tally.of_text(kept) if kept else self._first_tally()
+        hashes = tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32))
+        return Ledger(position, statement_slot, hashes, tally)
+
+    def _first_tally(self) -> Tally:
+        """The tally of an account that was begun before tallies were kept: nothing was charged or shared out yet."""
+        return Tally(self._rows("SELECT coalesce(sum(abs(energy_milliwh)), 0) FROM bookings")[0][0])
 
     def put_answer(
         self,
@@ -249,8 +279,10 @@ class Journal:
         ledger: Ledger | None,
         booked: Sequence[Booked] = (),
         reputation: Reputation | None = None,
+        charges: Sequence[BookedCharge] = (),
+        watched: Watched | None = None,
     ) -> None:
-        """Keeps an answer to a Statement; with a countersignature also the new ledger, its lines and the reputation."""
+        """Keeps an answer to a Statement; with a countersignature also the new ledger, lines, charges, reputation."""
         with self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO statements VALUES (?,?,?,?,?,?,?)",
@@ -268,6 +300,8 @@ class Journal:
                 self._put_ledger(ledger)
             if reputation is not None:
                 self._db.execute("INSERT OR REPLACE INTO reputation VALUES (1,?,?,?,?,?,?)", astuple(reputation))
+            if watched is not None:
+                self.fair_play.write_watched(watched)
             for one in booked:
                 self._db.execute(
                     "INSERT OR REPLACE INTO bookings VALUES (?,?,?,?,?,?,?,?)",
@@ -283,10 +317,15 @@ class Journal:
                     ),
                 )
 
+            for charge in charges:
+                kind, slot, quantity, amount, alone, statement_slot = astuple(charge)
+                row = (kind, slot, quantity, str(amount), str(alone), statement_slot)
+                self._db.execute("INSERT OR REPLACE INTO charges VALUES (?,?,?,?,?,?)", row)
+
     def _put_ledger(self, ledger: Ledger) -> None:
         at = ledger.position
         self._db.execute(
-            "INSERT OR REPLACE INTO ledger VALUES (1,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO ledger VALUES (1,?,?,?,?,?,?,?,?)",
             (
                 at.slot,
                 at.imported,
@@ -295,6 +334,7 @@ class Journal:
                 json.dumps(at.spans),
                 ledger.statement_slot,
                 b"".join(ledger.leaves),
+                ledger.tally.text(),
             ),
         )
 
@@ -329,19 +369,29 @@ class Journal:
         return [Booked(r[0], r[1], r[2], int(r[3]), int(r[4]), r[5], r[6], r[7]) for r in rows]
 
     def saved_pico(self) -> int:
-        """Own tariff less what is paid, over all lines ever."""
-        return sum(
-            int(alone) - int(paid) for alone, paid in self._rows("SELECT standalone_pico, amount_pico FROM bookings")
-        )
+        """Own tariff less what is paid, over all lines and charges ever."""
+        amounts = "SELECT standalone_pico, amount_pico FROM"
+        rows = self._rows(f"{amounts} bookings UNION ALL {amounts} charges")
+        return sum(int(alone) - int(paid) for alone, paid in rows)
+
+    def charges(self, from_slot: int) -> list[BookedCharge]:
+        """Peak charges and shares of the reserve of periods that end with `from_slot` or later, in order."""
+        rows = self._rows("SELECT * FROM charges WHERE slot >= ? ORDER BY slot, kind", from_slot)
+        return [BookedCharge(r[0], r[1], r[2], int(r[3]), int(r[4]), r[5]) for r in rows]
 
     def reputation(self) -> Reputation:
         """The own reckoning of the reputation up to the ledger's position."""
         rows = self._rows("SELECT error_mean, reference_mean, size_mean, first_day, day, rho FROM reputation")
         return Reputation(*rows[0]) if rows else Reputation()
 
-    def put_declared(self, slot: int, power_w: int | None) -> None:
-        """Keeps what was declared for a slot (None: hidden by masks); the newest wins, those of old slots go."""
+    def put_declared(self, slot: int, power_w: int | None, answered: tuple[int, bytes] | None = None) -> None:
+        """Keeps what was declared for a slot (None: hidden by masks); the newest wins, those of old slots go.
+
+        `answered` is the round with what an audit may ask for of it.
+        """
         with self._db:
+            if answered is not None:
+                self.fair_play.write_round(answered[0], slot, answered[1])
             self._db.execute("INSERT OR REPLACE INTO declared VALUES (?,?)", (slot, power_w))
             self._db.execute("DELETE FROM declared WHERE slot <= ?", (slot - HISTORY_SLOTS,))
 

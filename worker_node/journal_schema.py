@@ -3,6 +3,7 @@
 import sqlite3
 
 from honey_edge.model.errors import HiveError
+from worker_node import exchange_records, fairplay_records, flex_records
 
 SCHEMA_VERSION = 3
 
@@ -37,12 +38,20 @@ _SINCE_2 = (
 )
 # Profiles of heat store, car, sheddable load and curtailment as JSON, and what had to be relaxed.
 # What was declared for each slot (NULL: under masks), and the own reckoning of the reputation up to the ledger.
+# What the account adds up besides money ('': not kept yet), peak charges and shares of the reserve.
 _SINCE_3 = (
     "ALTER TABLE plans ADD COLUMN assets TEXT NOT NULL DEFAULT '{}'",
     "CREATE TABLE declared (slot INTEGER PRIMARY KEY, power_w INTEGER)",
     """CREATE TABLE reputation (one INTEGER PRIMARY KEY CHECK (one = 1), error_mean INTEGER NOT NULL,
         reference_mean INTEGER NOT NULL, size_mean INTEGER NOT NULL, first_day INTEGER NOT NULL, day INTEGER NOT NULL,
         rho INTEGER NOT NULL)""",
+    "ALTER TABLE ledger ADD COLUMN tally TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE charges (kind INTEGER NOT NULL, slot INTEGER NOT NULL, quantity_milliwh INTEGER NOT NULL,
+        amount_pico TEXT NOT NULL, standalone_pico TEXT NOT NULL, statement_slot INTEGER NOT NULL,
+        PRIMARY KEY (kind, slot))""",
+    *flex_records.TABLES,
+    *exchange_records.TABLES,
+    *fairplay_records.TABLES,
 )
 _MIGRATIONS = {1: _SINCE_2, 2: _SINCE_3}
 

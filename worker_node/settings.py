@@ -13,22 +13,26 @@ from typing import Any
 from honey_edge.model.ids import IdentityError, address_bytes, checked_serial
 from honey_edge.model.options import SettingsError, option, read_settings
 from honey_edge.wire.keccak import keccak
-from honey_edge.wire.signing import KeyFileError, secret_of
+from worker_node.settings_chips import CHIP_KINDS, ChipSection, check_chip
+from worker_node.settings_loads import EvSection, LimitContactSection, ShedSection, ThermalSection, check_loads
+from worker_node.settings_sunspec import BatterySection, ServeSection, check_battery, check_line, check_serve
 
 METER_KINDS = (
     "sim:house",
-    "spi:atm90e32as",
+    *CHIP_KINDS,
     *(
         f"modbus-{way}:{part}"
         for way in ("tcp", "rtu")
         for part in (
             *("sdm630", "sdm120", "sdm230", "sdm72", "sdm72d-m", "em24", "em24-e1", "em340"),
-            *("sunspec", "own"),
+            *("sunspec", "own", "head"),
         )
     ),
 )
 
-_WIRING = ("host", "port", "serial_port", "spi_bus", "spi_device", "spi_hz")
+_WIRING = (
+    "commissioning_file", "host", "port", "serial_port", "spi_bus", "spi_device", "spi_hz", "i2c_bus", "i2c_address",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,10 @@ class WorkerSection:
     serial: str = option("printed serial of the device")
     state_dir: str = option("folder on the card for journal and checkpoint")
     runtime_dir: str = option("folder in memory (such as /run/hive) for the checkpoint after every sample")
-    key_file: str = option("device key: 64 hex digits in a file of mode 0400 or 0600")
+    key_file: str = option(
+        "device key: a file of 64 hex digits and mode 0400 or 0600, `credential:NAME` of the service manager, or a "
+        "security token as `pkcs11:token=...;object=...?module-path=...&pin-source=...` (RFC 7512)"
+    )
     terms_file: str = option("signed HiveTerms that the home accepted")
     tariff_file: str = option("tariff file that the terms name")
     queen_address: str = option("address of the Queen, 40 lower-case hex digits")
@@ -59,6 +66,7 @@ class MeterSection:
     full_every: int = option("every how many samples voltage, current and power are measured too", 1, low=1, high=60)
     fuse_w: int = option("most that the connection's fuses let through, W", 69_000, low=1, high=1_000_000)
     cross_check_permille: int = option("tolerance of the energy cross-check, thousandths", 20, low=1, high=200)
+    commissioning_file: str = option("signed record of the commissioning, once there is one; empty: none", "")
     close_within_s: int = option("only a sample so soon after a slot's end closes it", 5, low=1, high=15)
     meter_constant: int = option("pulses per kWh of the chip", 3_200, low=7, high=1_000_000)
     line_frequency_hz: int = option("nominal frequency", 50, low=50, high=60)
@@ -77,25 +85,10 @@ class MeterSection:
     baud: int = option("Modbus RTU: speed", 9_600, low=1_200, high=115_200)
     parity: str = option("Modbus RTU: parity", "N", choices=("N", "E", "O"))
     unit: int = option("Modbus unit (slave) number", 1, low=1, high=247)
+    head_key_file: str = option("sensor head: file of its key, made by hive-provision head flash", "")
     profile: str = option(
         "own Modbus meter: path of its profile (.toml), with kind modbus-tcp:own or modbus-rtu:own", ""
     )
-
-
-@dataclass(frozen=True)
-class BatterySection:
-    """The home's battery; leave the section out where there is none."""
-
-    kind: str = option("how the battery is reached", choices=("sim",))
-    capacity_wh: int = option("usable capacity, Wh", low=1, high=10_000_000)
-    charge_w: int = option("largest charging power, W", low=1, high=1_000_000)
-    discharge_w: int = option("largest discharging power, W", low=1, high=1_000_000)
-    charge_permille: int = option("efficiency of charging, thousandths", 950, low=10, high=1_000)
-    discharge_permille: int = option("efficiency of discharging, thousandths", 950, low=10, high=1_000)
-    min_permille: int = option("lowest state of charge, thousandths of the capacity", 0, low=0, high=1_000)
-    max_permille: int = option("highest state of charge, thousandths", 1_000, low=0, high=1_000)
-    end_min_permille: int = option("lowest state of charge at the end of a plan, thousandths", 500, low=0, high=1_000)
-    wear_micro_per_kwh: int = option("wear, micro-coins per kWh moved", 10_000, low=0)
 
 
 @dataclass(frozen=True)
@@ -104,43 +97,6 @@ class PvSection:
 
     peak_w: int = option("peak power, W; 0: none", 0, low=0)
     curtailable: bool = option("whether plans may hold the inverter back", False)
-
-
-@dataclass(frozen=True)
-class ThermalSection:
-    """A heat store with boiler or heat pump; leave the section out where there is none."""
-
-    kind: str = option("how it is reached; sim: a store that is reckoned, not metered", choices=("sim",))
-    capacity_wh: int = option("heat that the store can hold, Wh", low=1, high=10_000_000)
-    power_w: int = option("largest electric power, W", low=1, high=1_000_000)
-    draw_w: tuple[int, ...] = option("heat taken in each hour of the UTC day, W; 24 numbers")
-    cop_permille: int = option(
-        "heat per electricity, thousandths; boiler 1000, heat pump more", 1_000, low=10, high=100_000
-    )
-    loss_ppm_per_slot: int = option("heat lost in a quarter of an hour, millionths", 2_000, low=0, high=900_000)
-    min_permille: int = option("lowest comfortable content, thousandths of the capacity", 200, low=0, high=1_000)
-    end_min_permille: int = option("lowest content at the end of a plan, thousandths", 500, low=0, high=1_000)
-
-
-@dataclass(frozen=True)
-class EvSection:
-    """The electric car at its charger; leave the section out where there is none."""
-
-    kind: str = option("how the charger is reached; sim: a car that is reckoned, not metered", choices=("sim",))
-    charge_w: int = option("largest charging power, W", low=1, high=1_000_000)
-    needed_wh: int = option("energy that the car needs in every stay, Wh into its battery", low=0, high=10_000_000)
-    arrives_minute: int = option("minute of the UTC day at which it comes", low=0, high=1_439)
-    leaves_minute: int = option("minute of the UTC day at which it must be ready", low=0, high=1_439)
-    efficiency_permille: int = option("efficiency of charging, thousandths", 920, low=10, high=1_000)
-
-
-@dataclass(frozen=True)
-class ShedSection:
-    """Load that may be left out at a price; leave the section out where there is none."""
-
-    kind: str = option("how it is switched; sim: reckoned, not metered", choices=("sim",))
-    power_w: int = option("load that can be left out, W", low=1, high=1_000_000)
-    cost_micro_per_kwh: int = option("what leaving it out is worth, micro-coins per kWh", low=1, high=10**9)
 
 
 @dataclass(frozen=True)
@@ -179,6 +135,29 @@ class HistorySection:
 
 
 @dataclass(frozen=True)
+class RoundsSection:
+    """Coordination rounds of the Queen."""
+
+    answer: bool = option(
+        "whether rounds are opened and answered; false at the connection point of a daughter Hive, whose Queen does it",
+        True,
+    )
+
+
+@dataclass(frozen=True)
+class FairPlaySection:
+    """What the home discloses of itself when the Queen audits one of its answers."""
+
+    disclosures_a_day: int = option(
+        "most answers in 24 hours whose assets and forecast are disclosed, appeals aside; 0: none", 4, low=0, high=100
+    )
+    drawn_permille: int = option(
+        "largest share of rounds that may be drawn for an audit, thousandths", 20, low=0, high=1_000
+    )
+    appeal_when_suspended: bool = option("whether a suspension is appealed against at once", True)
+
+
+@dataclass(frozen=True)
 class MasksSection:
     """Answers of rounds under masks, so that the Queen sees sums only; leave the section out for none."""
 
@@ -187,6 +166,31 @@ class MasksSection:
     )
     required: bool = option("whether answers that are not masked are refused", True)
     fewest: int = option("fewest homes in one sum", 3, low=3, high=128)
+
+
+@dataclass(frozen=True)
+class RealtimeSection:
+    """Paid changes of the battery's power inside a slot; leave the section out for none."""
+
+    pool: str = option("address of the FlexibilityPool that pays for them, 40 lower-case hex digits")
+    price_micro_per_kwh: int = option(
+        "what each kWh moved beside the plan must bring, micro-coins; wear included", low=0, high=10**8
+    )
+    share_permille: int = option("share of the battery's headroom that is offered, thousandths", 500, low=1, high=1_000)
+    first_serial: int = option(
+        "serial of the newest order charged before this journal was begun; 0: none", 0, low=0, high=2**32 - 2
+    )
+
+
+@dataclass(frozen=True)
+class GridSection:
+    """What this home tells about the feeder it hangs on."""
+
+    publish_voltage: bool = option(
+        "whether mean voltage, power and reactive power of every slot go to the Queen, for her voltage limits; "
+        "reactive power and voltage also say a little of which appliances run",
+        False,
+    )
 
 
 @dataclass(frozen=True)
@@ -222,17 +226,24 @@ class WorkerFile:
     worker: WorkerSection
     meter: MeterSection
     broker: BrokerSection
+    chip: ChipSection | None = None
     battery: BatterySection | None = None
     thermal: ThermalSection | None = None
     ev: EvSection | None = None
     shed: ShedSection | None = None
+    limit_contact: LimitContactSection | None = None
     pv: PvSection = field(default_factory=PvSection)
     web: WebSection | None = None
     clock: ClockSection = field(default_factory=ClockSection)
     history: HistorySection = field(default_factory=HistorySection)
+    rounds: RoundsSection = field(default_factory=RoundsSection)
     masks: MasksSection | None = None
+    fairplay: FairPlaySection = field(default_factory=FairPlaySection)
+    realtime: RealtimeSection | None = None
+    grid: GridSection = field(default_factory=GridSection)
     sim: SimSection = field(default_factory=SimSection)
     chain: ChainSection | None = None
+    serve: ServeSection | None = None
 
 
 @dataclass(frozen=True)
@@ -245,10 +256,12 @@ class WorkerSettings(WorkerFile):
         """A path of the settings, relative to their file."""
         return self.folder / name
 
-    def configuration(self) -> bytes:
-        """What Readings carry as `configuration`: keccak of what the meter's energy depends on, as JSON."""
+    def measuring(self) -> bytes:
+        """Keccak of what the meter's energy depends on, as JSON; in Readings until there is a commissioning record."""
         measuring = {key: value for key, value in asdict(self.meter).items() if key not in _WIRING}
         document = {"meter": measuring, "serial": self.worker.serial}
+        if self.chip is not None:
+            document["chip"] = {key: value for key, value in asdict(self.chip).items() if key not in _WIRING}
         return keccak(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
 
 
@@ -277,46 +290,59 @@ def _check(settings: WorkerSettings, file: Path) -> None:
             address_bytes(home)
     except IdentityError as error:
         raise SettingsError(f"{file}: [masks]: homes: {error}") from error
+    _check_realtime(settings, file)
     if 900 % settings.meter.sample_every_s:
         raise SettingsError(f"{file}: [meter]: sample_every_s = {settings.meter.sample_every_s} does not divide 900")
     for name in ("phase_map", "reversed_phases", "u_gain", "i_gain", "pq_gain", "phi"):
         if len(getattr(settings.meter, name)) != 3:
             raise SettingsError(f"{file}: [meter]: {name} needs three entries, one per phase")
     _check_modbus(settings.meter, file)
-    battery = settings.battery
-    if battery is not None and battery.min_permille >= battery.max_permille:
-        raise SettingsError(f"{file}: [battery]: min_permille must be below max_permille")
+    check_chip(settings.meter, settings.chip, file)
     if settings.meter.kind == "sim:house" and not settings.sim.profile:
         raise SettingsError(f"{file}: [sim]: profile is missing; kind = 'sim:house' replays one")
-    if battery is not None and not settings.sim.profile:
-        raise SettingsError(f"{file}: [battery]: kind = 'sim' needs a profile in [sim]")
-    _check_assets(settings, file)
+    check_battery(settings.battery, bool(settings.sim.profile), settings.clock.kind == "granted", file)
+    check_line(settings.meter, settings.battery, file)
+    check_serve(settings.serve, file)
+    check_loads(
+        settings.thermal,
+        settings.ev,
+        settings.shed,
+        settings.limit_contact,
+        settings.clock.kind == "granted",
+        file,
+    )
     _check_chain(settings.chain, file)
     clock = settings.clock
     if clock.kind == "granted" and not (clock.grant_socket and clock.start_unix_s):
         raise SettingsError(f"{file}: [clock]: a granted clock needs grant_socket and start_unix_s")
 
 
+def _check_realtime(settings: WorkerSettings, file: Path) -> None:
+    if settings.realtime is None:
+        return
+    try:
+        address_bytes(settings.realtime.pool)
+    except IdentityError as error:
+        raise SettingsError(f"{file}: [realtime]: pool: {error}") from error
+    if settings.masks is not None:
+        raise SettingsError(
+            f"{file}: [realtime] and [masks] exclude each other: the power of each minute tells what masks hide",
+            next_step="leave one of the sections out",
+        )
+
+
 def _check_modbus(meter: MeterSection, file: Path) -> None:
-    """An own meter needs its profile; a serial line's time-out must be shorter than the time until the next sample."""
+    """An own meter needs its profile, a sensor head its key, and a time-out ends before the next sample is due."""
     if meter.kind.endswith(":own") and not meter.profile.endswith(".toml"):
         raise SettingsError(f"{file}: [meter]: profile must name the .toml file of the meter with kind {meter.kind!r}")
+    if meter.kind.endswith(":head") and not meter.head_key_file:
+        raise SettingsError(f"{file}: [meter]: head_key_file is missing; kind = {meter.kind!r} needs the head's key")
     timeout_s = 0.5 if meter.baud >= 9600 else 1.0
     if meter.kind.startswith("modbus-rtu:") and timeout_s >= meter.sample_every_s:
         raise SettingsError(
             f"{file}: [meter]: sample_every_s = {meter.sample_every_s} must be longer than the time-out of "
             f"{timeout_s:g} s at {meter.baud} baud; raise it, or the baud rate"
         )
-
-
-def _check_assets(settings: WorkerSettings, file: Path) -> None:
-    thermal, car = settings.thermal, settings.ev
-    if thermal is not None and (len(thermal.draw_w) != 24 or min(thermal.draw_w) < 0):
-        raise SettingsError(f"{file}: [thermal]: draw_w needs 24 numbers of at least 0, one for each hour")
-    if thermal is not None and thermal.end_min_permille < thermal.min_permille:
-        raise SettingsError(f"{file}: [thermal]: end_min_permille is below min_permille")
-    if car is not None and car.arrives_minute == car.leaves_minute:
-        raise SettingsError(f"{file}: [ev]: the car arrives and leaves in the same minute")
 
 
 def _check_chain(chain: ChainSection | None, file: Path) -> None:
@@ -332,14 +358,6 @@ def _check_chain(chain: ChainSection | None, file: Path) -> None:
             raise SettingsError(f"{file}: [chain]: {url[:80]!r} is no address such as https://host:8545")
     if chain.code_hash and not re.fullmatch(r"[0-9a-f]{64}", chain.code_hash):
         raise SettingsError(f"{file}: [chain]: code_hash is not 64 lower-case hex digits")
-
-
-def read_secret(file: Path) -> bytes:
-    """The 32 bytes of a key file; KeyFileError when others may read it or it holds anything else."""
-    try:
-        return secret_of(file.read_text(encoding="ascii"), file.stat().st_mode, str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{file}: cannot be read: {error}", next_step="name the device key's file") from error
 
 
 def effective(settings: WorkerSettings) -> dict[str, dict[str, Any]]:

@@ -95,11 +95,27 @@ class SlotRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeRow:
+    """A peak charge (kind 3) or share of the reserve (kind 4) of the period up to `slot`, signed by both.
+
+    `quantity_milliwh` is the highest import of one slot, or the energy moved; `amount_pico` what is paid (a share of
+    the reserve is negative), `standalone_pico` what it would be without the Hive.
+    """
+
+    kind: int
+    slot: int
+    quantity_milliwh: int
+    amount_pico: int
+    standalone_pico: int
+
+
+@dataclass(frozen=True, slots=True)
 class Today:
     """Sums since the start of the UTC day, over the rows of `State.slots` that belong to it.
 
     `saved_pico` = standalone - paid over settled slots only; `pending_standalone_pico` is the estimate for the rest.
-    `running_import_milliwh`/`running_export_milliwh` belong to the slot that is not closed yet.
+    `running_import_milliwh`/`running_export_milliwh` belong to the slot that is not closed yet. `charges` are those of
+    periods that ended today or with the last slot before; they are in none of the sums.
     """
 
     day: int
@@ -113,6 +129,7 @@ class Today:
     pending_standalone_pico: int
     running_import_milliwh: int = 0
     running_export_milliwh: int = 0
+    charges: tuple[ChargeRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +201,8 @@ class Plan:
 class Check:
     """One named check of the installation: passed or not, and since when it fails.
 
-    Names: `energy-cross-check`, `meter`, `clock`, `meter-bus`, `energy-lost`. `detail` gives the figures compared.
+    Names: `energy-cross-check`, `meter`, `clock`, `meter-bus`, `energy-lost`, `battery`, `serve`,
+    `fair-play`. `detail` gives the figures compared.
     """
 
     name: str

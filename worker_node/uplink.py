@@ -17,6 +17,8 @@ from honey_edge.model.errors import HiveError
 from honey_edge.model.ids import address_bytes
 from honey_edge.wire import topics
 from honey_edge.wire.codec import MessageError, decode, encode
+from honey_edge.wire.fairplay_messages import AppealMessage, DisclosureMessage
+from honey_edge.wire.flex_messages import AcceptMessage, OrderMessage
 from honey_edge.wire.mask_messages import MaskKeyMessage, MaskRevealMessage
 from honey_edge.wire.messages import CursorMessage, DeclareMessage, Message, ReadingMessage, RoundMessage, StatusMessage
 from honey_edge.wire.signing import signed_by
@@ -26,6 +28,7 @@ from worker_node.journal import JournalThread, SignedReading
 _LOG = logging.getLogger(__name__)
 RECEIPT_WAIT_S = 5.0
 RESEND_EVERY_S = 30.0
+MOST_POSTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,19 @@ class MaskInbox(Protocol):
         """What the Queen needs to open a sum."""
 
 
+class FairPlayInbox(Protocol):
+    """Where an audit's questions and findings go. Raises HiveError for what is refused."""
+
+    async def audit(self, payload: bytes) -> DisclosureMessage:
+        """What is disclosed."""
+
+    async def standing(self, payload: bytes) -> None:
+        """A finding about this home."""
+
+    async def appeal(self) -> AppealMessage | None:
+        """What is to be said against it now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inbox:
     """Where messages go: `statement` answers with a payload to send or None; `round_` with answers."""
@@ -75,6 +91,8 @@ class Inbox:
     round_: Callable[[RoundMessage], Awaitable[DeclareMessage | None]]
     changed: Callable[[], Awaitable[None]]
     masks: MaskInbox | None = None
+    order: Callable[[OrderMessage], Awaitable[AcceptMessage]] | None = None
+    fair_play: FairPlayInbox | None = None
 
 
 class RefusedReceipt(HiveError, ValueError):
@@ -170,6 +188,24 @@ class Uplink:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def post(self, kind: topics.TopicKind, message: Message) -> None:
+        """Sends what is worth nothing later, without waiting; it is dropped while much of it is under way."""
+        if len(self._tasks) >= MOST_POSTED:
+            _LOG.info("not_posted kind=%s", kind.name)
+            return
+        held = ExitStack()
+        held.enter_context(self._clock.hold("post"))
+        task = asyncio.create_task(self._posted(self._out(kind, message), held), name=f"post-{kind.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _posted(self, out: Publication, held: ExitStack) -> None:
+        with held:
+            try:
+                await self._broker.publish(out)
+            except DriverError as error:
+                _LOG.info("post_unsent topic=%s reason=%r", out.topic, str(error))
+
     async def _deliver(self, signed: SignedReading, held: ExitStack) -> None:
         with held:
             try:
@@ -221,7 +257,7 @@ class Uplink:
                 answer = await self._inbox.statement(payload)
                 if answer is not None:
                     await self._broker.publish(self._out(topics.COUNTERSIGN, answer))
-        elif kind == topics.ROUND:
+        elif kind in (topics.ROUND, topics.OWN_ROUND):
             with self._clock.hold("round"):
                 declared = await self._inbox.round_(self._own_round(payload))
                 if declared is not None:
@@ -229,6 +265,13 @@ class Uplink:
         elif kind in (topics.MASK_ROSTER, topics.MASK_ASK) and self._inbox.masks is not None:
             with self._clock.hold("masks"):
                 await self._masked(self._inbox.masks, kind, payload)
+        elif kind == topics.ORDER and self._inbox.order is not None:
+            with self._clock.hold("order"):
+                accepted = await self._inbox.order(decode(OrderMessage, payload))
+                await self._broker.publish(self._out(topics.ACCEPT, accepted))
+        elif kind in (topics.AUDIT, topics.STANDING) and self._inbox.fair_play is not None:
+            with self._clock.hold("fair play"):
+                await self._fair_play(self._inbox.fair_play, kind, payload)
         elif kind == topics.QUEEN_STATUS:
             await self._queen_status(decode(StatusMessage, payload))
         await self._inbox.changed()
@@ -241,6 +284,15 @@ class Uplink:
             out, way = masks.ask(payload), topics.MASK_OPEN
         if out is not None:
             await self._broker.publish(self._out(way, out))
+
+    async def _fair_play(self, fair_play: FairPlayInbox, kind: topics.TopicKind, payload: bytes) -> None:
+        if kind == topics.AUDIT:
+            await self._broker.publish(self._out(topics.DISCLOSE, await fair_play.audit(payload)))
+            return
+        await fair_play.standing(payload)
+        appeal = await fair_play.appeal()
+        if appeal is not None:
+            await self._broker.publish(self._out(topics.APPEAL, appeal))
 
     def _own_round(self, payload: bytes) -> RoundMessage:
         message = decode(RoundMessage, payload)

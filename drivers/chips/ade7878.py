@@ -42,10 +42,15 @@ class Ade7878(AdeMeter):
         resume: tuple | None = None,  # type: ignore[type-arg]
     ) -> None:
         """Remember port, clock and settings; nothing is sent before `start`."""
-        super().__init__(clock, settings, resume)
         self._link = Link(port)
         self._digest = -1
-        self._known = resume is not None
+        self._known = False
+        super().__init__(clock, settings, resume)
+
+    def resume(self, state: tuple[int, ...], age_ms: int) -> bool:
+        """As AdeMeter."""
+        self._known = True
+        return super().resume(state, age_ms)
 
     def _faults(self) -> int:
         return self._link.faults

@@ -10,7 +10,7 @@ size a step has is not known). The integrator's coefficient is `dicoeff`. Source
 from collections import namedtuple
 
 from drivers.chips import ade7878_registers as reg
-from drivers.chips.ade_settings import AdeSettings, check_common, check_load, require, scale_of
+from drivers.chips.ade_settings import AdeSettings, check_common, check_load, check_wrap, require, scale_of
 from drivers.chips.ade_site import ct_with_burden, make_site
 from drivers.errors import ValueOutOfRange
 from drivers.sample import SUM_SIGNED_PER_POLL
@@ -72,6 +72,8 @@ def make_settings(
         require(name, word, 0, 0xFFFFFF)
     site = make_site((r1_ohm, r2_ohm), sensor, voltage_pga, current_pga, 16)
     check_load(site, PEAK, fuse_limit_w)
+    scale = scale_of(site, PEAK, wthr, PMAX)
+    check_wrap(scale, COUNTER_BITS, fuse_limit_w, max_gap_ms)
     configuration = (
         (reg.GAIN, PGA_CODES[current_pga] | PGA_CODES[voltage_pga] << 6),
         (reg.CONFIG, reg.INTEGRATOR if rogowski else 0),
@@ -86,7 +88,7 @@ def make_settings(
     ) + _phase_words(calibration)
     return AdeSettings(
         site,
-        scale_of(site, PEAK, wthr, PMAX),
+        scale,
         COUNTER_BITS,
         0,
         sum_rule,

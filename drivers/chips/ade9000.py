@@ -39,13 +39,19 @@ class Ade9000(AdeMeter):
         resume: tuple | None = None,  # type: ignore[type-arg]
     ) -> None:
         """Remember bus, clock and settings; nothing is sent before `start`."""
-        super().__init__(clock, settings, resume)
         self._link = Link(bus)
         # When EGYRDY was last looked at: an energy period that began before is accounted for.
-        self._looked = clock.ticks_ms() - (resume[1] if resume is not None else 0)
-        self._renewed = clock.ticks_ms()
-        self._known = resume is not None
-        self._open = False
+        self._looked = self._renewed = clock.ticks_ms()
+        self._known = self._open = False
+        self._sound_faults = self._event = 0
+        self._event_word = -1
+        super().__init__(clock, settings, resume)
+
+    def resume(self, state: tuple[int, ...], age_ms: int) -> bool:
+        """As AdeMeter."""
+        self._known = True
+        self._looked = self._clock.ticks_ms() - age_ms
+        return super().resume(state, age_ms)
 
     def _faults(self) -> int:
         return self._link.faults
@@ -97,8 +103,35 @@ class Ade9000(AdeMeter):
         self._renewed = now
 
     def _lock(self) -> None:
+        """Lock and see it locked. Raises ChecksumFault.
+
+        A key that did not arrive may have been written elsewhere: it counts as a fault, and what energy depends on is
+        looked at before anything is booked.
+        """
+        link = self._link
+        for _ in range(ATTEMPTS if self._settings.options.lock else 0):
+            try:
+                link.write(reg.WR_LOCK, reg.LOCK_KEY)
+                if link.read(reg.WR_LOCK) == 1:
+                    return
+            except BusFault:
+                pass  # counted below
+            link.faults += 1
         if self._settings.options.lock:
-            self._link.write(reg.WR_LOCK, reg.LOCK_KEY)
+            raise ChecksumFault(f"WR_LOCK does not read 1 after {ATTEMPTS} writes of its key; check wiring and supply")
+
+    def _require_locked(self) -> None:
+        """Locked means also: not reset, and no stuck line. Without the lock RUN tells that much."""
+        link = self._link
+        if self._settings.options.lock:
+            try:
+                if link.read(reg.WR_LOCK) == 1:
+                    return
+            except BusFault:
+                pass  # asked again below
+            link.faults += 1
+        self._require_same(reg.RUN, 1)
+        self._lock()
 
     def _repair(self) -> bool:
         link = self._link
@@ -158,15 +191,19 @@ class Ade9000(AdeMeter):
         """Overwrite mode: the registers hold one period; one that was missed is lost, and flagged."""
         books = self._books
         gap_ms = self._clock.ticks_diff(now, self._looked)
+        faults = self._link.faults
         active, reactive = self._words()
         self._require_alive(now)
         missed = gap_ms >= self._settings.energy_period_ms
-        if self._link.read_checked(reg.STATUS0) & reg.EGYRDY:
+        # Where the bus garbled, the clearing may have got lost and the one look that would tell it be garbled too.
+        look = self._link.shows if self._link.faults == faults else self._link.shows_twice
+        if look(reg.STATUS0, reg.EGYRDY):
             # Renewed while it was read, or not cleared: what was read may be of two periods, so it does not count.
             self._clear_ready()
-            if self._link.read_checked(reg.STATUS0) & reg.EGYRDY:
+            if self._link.read_twice(reg.STATUS0) & reg.EGYRDY:
                 raise ChecksumFault("EGYRDY does not clear: a period could be booked twice; check wiring")
             active, reactive = self._words()
+            self._require_sound()
             missed = True
         if missed:
             books.add_lost(gap_ms + self._settings.energy_period_ms, 0)
@@ -194,9 +231,9 @@ class Ade9000(AdeMeter):
         return active, reactive
 
     def _words(self) -> tuple[list[int], list[int]]:
-        """All six 45-bit counters; RUN between the two looks at the high words."""
+        """All six 45-bit counters; the lock between the two looks at the high words."""
         first = [self._glance(reg.WATT_HR_HI[k], reg.WATT_HR_LO[k], True) for k in range(3)]
-        self._require_same(reg.RUN, 1)
+        self._require_locked()
         active = [self._certain(reg.WATT_HR_HI[k], reg.WATT_HR_LO[k], first[k], True) for k in range(3)]
         reactive = []
         glances = [self._glance(reg.VAR_HR_HI[k], reg.VAR_HR_LO[k], False) for k in range(3)]
@@ -217,11 +254,11 @@ class Ade9000(AdeMeter):
         return -1, -1
 
     def _certain(self, high: int, low: int, glance: tuple[int, int], repeated: bool) -> int:
-        """The counter, once its high word reads the same before and after. Raises ChecksumFault, BusFault."""
+        """The counter, once its high word reads the same before, after and repeated. Raises ChecksumFault, BusFault."""
         link = self._link
         for _ in range(2 * ATTEMPTS):
             try:
-                if glance[0] >= 0 and link.read(high) == glance[0]:
+                if glance[0] >= 0 and link.read(high) == glance[0] and self._repeats(glance[0], repeated):
                     return reg.energy_counts(glance[0], glance[1])
             except BusFault:
                 link.faults += 1
@@ -230,13 +267,29 @@ class Ade9000(AdeMeter):
             self._require_same(reg.RUN, 1)
         raise ChecksumFault(f"register 0x{high:03X}: its high word does not stand still; the next interval holds it")
 
+    def _repeats(self, word: int, repeated: bool) -> bool:
+        """A third look at what is settled: on a bad line two are wrong alike now and then."""
+        return not repeated or self._link.read(reg.LAST_DATA_32) == word
+
     def _require_alive(self, now: int) -> None:
         """No reset since it was set up, and the next configured register is as it was left."""
         link = self._link
-        status = link.read_checked(reg.STATUS1)
-        if status & reg.RSTDONE and link.read_twice(reg.STATUS1) & reg.RSTDONE:
+        # One look is enough: a reset opens the lock too.
+        if link.shows(reg.STATUS1, reg.RSTDONE):
             raise RegistersLost("STATUS1 shows RSTDONE: the chip was reset")
         self._require_next(now)
+        self._require_sound()
+
+    def _require_sound(self) -> None:
+        """After garbled transfers: what energy depends on is as it was left. Any of them may have become a write."""
+        faults = self._link.faults
+        if faults == self._sound_faults:
+            return
+        wanted = dict(self._settings.configuration)
+        self._require_same(reg.RUN, 1)
+        for address in ENERGY_KEEPERS:
+            self._require_same(address, wanted[address])
+        self._sound_faults = faults
 
     def _require_same(self, address: int, word: int) -> None:
         """Pass if a register is as it was left. Raises RegistersLost, BusFault, ChecksumFault."""
@@ -272,8 +325,15 @@ class Ade9000(AdeMeter):
             tuple([amperes[one] for one in order]),
             None,
             frequency,
-            read(reg.EVENT_STATUS),
+            self._events(),
         )
+
+    def _events(self) -> int:
+        """EVENT_STATUS: a change counts when it is there at the next sample too."""
+        before, self._event_word = self._event_word, self._link.read(reg.EVENT_STATUS)
+        if before in (self._event_word, -1):
+            self._event = self._event_word
+        return self._event
 
     def _measure_rest(self) -> CrossCheckSet:
         read, settings = self._link.read_checked, self._settings

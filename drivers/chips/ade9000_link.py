@@ -33,10 +33,7 @@ class Link:
         frame = self._frames.get(address)
         if frame is None:
             frame = self._frames[address] = reg.read_frame(address)
-        rx = self.transfer(frame)
-        if len(rx) == 4:
-            return rx[2] << 8 | rx[3]
-        return rx[2] << 24 | rx[3] << 16 | rx[4] << 8 | rx[5]
+        return int.from_bytes(self.transfer(frame)[2:], "big")
 
     def write(self, address: int, word: int) -> None:
         """Write one register, unchecked. Raises BusFault."""
@@ -80,6 +77,19 @@ class Link:
         raise ChecksumFault(
             f"register 0x{address:03X}: no two answers of {2 * ATTEMPTS} agree; check wiring and bit rate"
         )
+
+    def shows(self, address: int, bit: int) -> bool:
+        """Whether a bit that is clear as a rule is set; only then the register is read again. As `read_twice`."""
+        try:
+            if not self.read(address) & bit:
+                return False
+        except BusFault:
+            self.faults += 1
+        return self.shows_twice(address, bit)
+
+    def shows_twice(self, address: int, bit: int) -> bool:
+        """Whether two answers agree that a bit is set. As `read_twice`."""
+        return self.read_twice(address) & bit != 0
 
     def write_checked(self, address: int, word: int) -> None:
         """Write and read back. Raises ChecksumFault, BusFault."""

@@ -3,57 +3,34 @@
 Source: data sheet revision B; reference/ade9000.md, conversions.md. Full scale of a site: 1 V peak at the pins.
 """
 
-from math import radians, sin, sqrt
+from math import radians, sin
 
 from drivers.chips import ade9000_registers as reg
+from drivers.chips import ade_scaling
+from drivers.chips.ade9000_settings import PEAK, POWER_FULL_SCALE
+from drivers.chips.ade_settings import SAMPLES_PER_HOUR
 from drivers.chips.ade_site import Site
 from drivers.errors import ValueOutOfRange
 
 RMS_FULL_SCALE = 52702092
-POWER_FULL_SCALE = 20694066
-PIN_RMS_V = 1 / sqrt(2)
-SAMPLES_PER_HOUR = 28800000
 SAMPLE_HZ = 8000
-UNITY_GAIN = 1 << 27
+UNITY_GAIN, GAIN_BITS = 1 << 27, 32
 VLEVEL_STEP = 1144084
-
-
-def voltage_full_scale_v(site: Site) -> float:
-    """Rms volts at the mains that drive the converter to full scale."""
-    full_scale: float = PIN_RMS_V * site.divider[0] / site.divider[1] / site.voltage_pga
-    return full_scale
-
-
-def current_full_scale_a(site: Site) -> float:
-    """Rms amperes that drive the converter to full scale."""
-    full_scale: float = PIN_RMS_V * site.sensor[0] / site.sensor[1] / site.current_pga
-    return full_scale
-
-
-def power_full_scale_w(site: Site) -> float:
-    """Watts of both at full scale."""
-    full_scale: float = (
-        site.divider[0]
-        * site.sensor[0]
-        / (2 * site.divider[1] * site.sensor[1])
-        / (site.voltage_pga * site.current_pga)
-    )
-    return full_scale
 
 
 def voltage_v(word: int, site: Site) -> float:
     """xVRMS (also the fundamental, one-cycle and ten-cycle ones) in V."""
-    return word * voltage_full_scale_v(site) / RMS_FULL_SCALE
+    return word * ade_scaling.voltage_full_scale_v(site, PEAK) / RMS_FULL_SCALE
 
 
 def current_a(word: int, site: Site) -> float:
     """xIRMS likewise in A."""
-    return word * current_full_scale_a(site) / RMS_FULL_SCALE
+    return word * ade_scaling.current_full_scale_a(site, PEAK) / RMS_FULL_SCALE
 
 
 def power(word: int, site: Site) -> float:
     """xWATT, xVAR, xVA in W, var, VA."""
-    return reg.signed32(word) * power_full_scale_w(site) / POWER_FULL_SCALE
+    return reg.signed32(word) * ade_scaling.power_full_scale_w(site, PEAK) / POWER_FULL_SCALE
 
 
 def fraction(word: int) -> float:
@@ -83,7 +60,7 @@ def temperature_c(result: int, trim_gain: int, trim_offset: int) -> float:
 
 def energy_wh(counts: int, site: Site) -> float:
     """Energy of a 45-bit count in Wh, for display; books use the settings' fraction."""
-    return counts * power_full_scale_w(site) / POWER_FULL_SCALE / SAMPLES_PER_HOUR
+    return counts * ade_scaling.power_full_scale_w(site, PEAK) / POWER_FULL_SCALE / SAMPLES_PER_HOUR
 
 
 def vlevel(dynamic_range: float) -> int:
@@ -93,9 +70,7 @@ def vlevel(dynamic_range: float) -> int:
 
 def gain_word(measured: float, expected: float) -> int:
     """Gain register word that turns `measured` into `expected`. Raises ValueOutOfRange."""
-    if measured <= 0:
-        raise ValueOutOfRange(f"measured {measured}: no signal to calibrate on")
-    return _word((expected / measured - 1) * UNITY_GAIN, "gain")
+    return ade_scaling.gain_word(measured, expected, UNITY_GAIN, GAIN_BITS) & 0xFFFFFFFF
 
 
 def phase_word(degrees: float, line_hz: int) -> int:
@@ -104,11 +79,5 @@ def phase_word(degrees: float, line_hz: int) -> int:
         raise ValueOutOfRange(f"phase correction {degrees} degrees is outside -15..+2.25 at 50 Hz")
     omega = radians(360 * line_hz / SAMPLE_HZ)
     phi = radians(degrees)
-    return _word((sin(phi - omega) + sin(omega)) / sin(2 * omega - phi) * UNITY_GAIN, "phase")
-
-
-def _word(value: float, what: str) -> int:
-    word = int(value + 0.5) if value >= 0 else -int(0.5 - value)
-    if not -0x80000000 <= word <= 0x7FFFFFFF:
-        raise ValueOutOfRange(f"{what} {value} is outside 32 bits: change amplification, burden or divider")
-    return word & 0xFFFFFFFF
+    value = (sin(phi - omega) + sin(omega)) / sin(2 * omega - phi) * UNITY_GAIN
+    return ade_scaling.signed_word(value, "phase", GAIN_BITS) & 0xFFFFFFFF

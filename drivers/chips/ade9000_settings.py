@@ -11,7 +11,7 @@ fetch later than that period is lost and flagged. Reading with reset is broken i
 from collections import namedtuple
 
 from drivers.chips import ade9000_registers as reg
-from drivers.chips.ade_settings import AdeSettings, check_common, check_load, require, scale_of
+from drivers.chips.ade_settings import AdeSettings, check_common, check_load, check_wrap, require, scale_of
 from drivers.chips.ade_site import ct_with_burden, make_site
 from drivers.errors import ValueOutOfRange
 from drivers.sample import SUM_SIGNED_PER_POLL
@@ -19,6 +19,7 @@ from drivers.sample import SUM_SIGNED_PER_POLL
 POWER_FULL_SCALE = 20694066
 PEAK = (1, 1)
 COUNTER_BITS = 45
+INNER_BITS = 42
 SAMPLES_PER_MS = 8
 ADD, OVERWRITE = "add", "overwrite"
 DEFAULT_SENSOR = ct_with_burden(3000, 10000)
@@ -71,6 +72,9 @@ def make_settings(
     if (voltage_pga, current_pga) != (1, 1) and not pga_word:
         raise ValueOutOfRange("pga_word 0 is amplification 1; give the word that belongs to the amplifications")
     check_load(site, PEAK, fuse_limit_w)
+    scale = scale_of(site, PEAK, 1, POWER_FULL_SCALE)
+    check_wrap(scale, COUNTER_BITS, fuse_limit_w, max_gap_ms)
+    check_wrap(scale, INNER_BITS, fuse_limit_w, samples // SAMPLES_PER_MS, "energy_samples")
     mode = reg.EP_OVERWRITE if energy_mode == OVERWRITE else 0
     configuration = (
         (reg.PGA_GAIN, pga_word),
@@ -89,7 +93,7 @@ def make_settings(
         require(f"register 0x{address:03X}", word, 0, (1 << 8 * reg.width(address)) - 1)
     return AdeSettings(
         site,
-        scale_of(site, PEAK, 1, POWER_FULL_SCALE),
+        scale,
         COUNTER_BITS,
         samples // SAMPLES_PER_MS,
         sum_rule,

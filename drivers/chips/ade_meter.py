@@ -11,6 +11,10 @@ Samples are INCREMENTS in steps of 1000 nano-watt-hours. The chip's registers on
 nothing: the next one holds it. `state` is the raw values they are counted from; a driver made with `resume=(state,
 age_ms)` goes on without a reset and books what flowed meanwhile. A chip that lost its registers is set up again by the
 read that notices; that sample is flagged with the bound of what may be missing.
+
+The configuration is looked at in turn. A register that is found disturbed makes everything doubtful that was booked
+since the beginning of the last whole turn, also over a restart; so does a reset after garbled transfers, because it
+wipes out what else they may have written. Such a sample has FLAG_TAMPER and a bound for all of that time.
 """
 
 from drivers.bus import Clock
@@ -32,6 +36,8 @@ from drivers.sample import (
 SETTLE_MS = 1000
 EPOCH_LAST, FIRST_EPOCHS = 0xFFFE, 0x3FFF
 NOTHING = (None, None, None, None, None, None, 0)
+# At the end of a state: how long before it the last whole turn began (ms), and whether the bus garbled since (0, 1).
+KEPT_HERE = 2
 
 
 class AdeMeter:
@@ -45,15 +51,20 @@ class AdeMeter:
         self._clock = clock
         self._settings = settings
         self._books = SignedCounts(settings, clock)
-        self._resumed = resume is not None and self._books.resume(resume[0], resume[1])
         self._ready = False
         self._quadrants = [0, 0, 0, 0]
         self._spent = False
         self._at_ticks = 0
         self._swept = settings.configuration + settings.dsp_words
         self._sweep = 0
+        # When the last whole turn through the configuration and the present one began, and the faults until then.
         self._sweeps = (clock.ticks_ms(), clock.ticks_ms())
+        self._sweep_faults = (0, 0)
+        self._booked_faults = 0
         self.was_configured = False
+        self._resumed = False
+        if resume is not None:
+            self.resume(resume[0], resume[1])
 
     # What a part knows ------------------------------------------------------------------------------------------
 
@@ -97,6 +108,7 @@ class AdeMeter:
         if self._sweep == len(self._swept):
             self._sweep = 0
             self._sweeps = (self._sweeps[1], now)
+            self._sweep_faults = (self._sweep_faults[1], self._faults())
 
     def _counts(self) -> tuple[list[int], list[int]]:
         """Three active and three reactive counters, checked. Raises BusFault, ChecksumFault, RegistersLost."""
@@ -106,6 +118,22 @@ class AdeMeter:
         """Read the counters and book them."""
         active, reactive = self._counts()
         self._books.book(active, reactive, now)
+
+    def _book_checked(self, now: int) -> None:
+        """Book, and remember how many faults that is sound after."""
+        self._book(now)
+        self._at_ticks = now
+        self._booked_faults = self._faults()
+
+    def _distrust(self, now: int, found: bool) -> None:
+        """Flag what was booked since the last whole turn: a register was found disturbed, or a reset hides it."""
+        if found or self._booked_faults != self._sweep_faults[0]:
+            self._books.add_lost(self._clock.ticks_diff(now, self._sweeps[0]), FLAG_TAMPER)
+
+    def _seen_right(self, now: int) -> None:
+        """All registers have just been read or written."""
+        faults = self._faults()
+        self._sweeps, self._sweep_faults, self._booked_faults = (now, now), (faults, faults), faults
 
     def _measure(self) -> tuple:  # type: ignore[type-arg]
         """(power, reactive, voltage, current, power factor, frequency, status) by home phase."""
@@ -120,45 +148,69 @@ class AdeMeter:
     @property
     def state(self) -> tuple[int, ...]:
         """What `resume` takes, as of the last sample."""
-        return self._books.state()
+        kept = self._books.state()
+        if not kept:
+            return kept
+        unseen_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._sweeps[0])
+        return kept + (max(0, unseen_ms), int(self._faults() != self._sweep_faults[0]))
+
+    def resume(self, state: tuple[int, ...], age_ms: int) -> bool:
+        """Go on from a state that was kept so long ago; before `start`. False if it is none: then it is not used."""
+        self._resumed = self._books.resume(state[:-KEPT_HERE], age_ms)
+        if self._resumed:
+            unseen_ms, garbled = state[-KEPT_HERE:]
+            now = self._clock.ticks_ms()
+            self._sweeps = (now - age_ms - unseen_ms, now)
+            self._sweep_faults = (-garbled, 0)
+        return self._resumed
 
     def start(self) -> MeterSample:
         """Bring the chip into service; the sample holds what flowed since `resume`, if the chip kept counting.
 
         Raises WrongChip, BusFault, ChecksumFault.
         """
-        books = self._books
+        books, resumed = self._books, self._resumed
         self._require_chip()
         running = self._is_running()
         self.was_configured = running == 2
         now = self._clock.ticks_ms()
         if running:
-            self._take_over(now)
-        elif self._resumed:
+            # Set up otherwise is what other settings did before; under the same ones it is a disturbance.
+            self._take_over(now, running == 2 or books.rescaled)
+        elif resumed:
+            self._distrust(now, False)
             books.lose(now, FLAG_BROWN_OUT)
         self._resumed = False
-        if running == 2:
-            if self._repair():
-                self._clock.sleep_ms(SETTLE_MS)
-        else:
+        if running != 2:
             self._set_up()
+        elif self._repair():
+            if resumed and books.based:
+                self._distrust(now, True)
+            self._clock.sleep_ms(SETTLE_MS)
+        self._seen_right(now)
         if not books.based:
-            self._rebase(False)
+            self._rebase(resumed)
         self._ready = True
         return self._sample(NOTHING)
 
-    def _take_over(self, now: int) -> None:
-        """Book what a running chip counted since the state was kept.
+    def _take_over(self, now: int, sound: bool) -> None:
+        """Book what a running chip counted since the state was kept; not `sound`: it was disturbed meanwhile.
 
         Without a state its past is not known; with one of another epoch the chip was set up anew since.
         """
         books = self._books
         epoch = self._epoch()
         if self._resumed and epoch == books.epoch:
-            self._book(now)
-            self._at_ticks = now
-            return
-        if self._resumed:
+            try:
+                if sound:
+                    self._book_checked(now)
+                    return
+            except RegistersLost:
+                pass  # a register that is looked at in turn; repaired by the caller
+            self._distrust(now, True)
+            books.lose(now)
+        elif self._resumed:
+            self._distrust(now, False)
             books.lose(now, FLAG_BROWN_OUT)
         else:
             books.flags |= FLAG_GAP | FLAG_ENERGY_LOST
@@ -208,8 +260,7 @@ class AdeMeter:
             if not self._ready:
                 self._recover(FLAG_BROWN_OUT)
             else:
-                self._book(now)
-                self._at_ticks = now
+                self._book_checked(now)
         except RegistersLost:
             self._recover(FLAG_BROWN_OUT)
         finally:
@@ -226,20 +277,18 @@ class AdeMeter:
             if not self._repair():
                 # Garbled answers only: the chip counts as before.
                 self._ready = True
-                self._book(now)
-                self._at_ticks = now
+                self._book_checked(now)
                 return
-            books.lose(now, flags | FLAG_TAMPER)
-            books.add_lost(self._clock.ticks_diff(now, self._sweeps[0]), 0)
+            self._distrust(now, True)
+            books.lose(now, flags)
             books.forget()
         else:
-            if running:
-                # A register that energy depends on was disturbed, at some time since it was last looked at.
-                books.add_lost(self._clock.ticks_diff(now, self._sweeps[0]), FLAG_TAMPER)
+            # Running otherwise: a register that energy depends on was disturbed since it was last looked at.
+            self._distrust(now, running > 0)
             books.lose(now, flags)
             self._set_up()
         self._spent = False
-        self._sweeps = (now, now)
+        self._seen_right(now)
         self._rebase(True)
         self._ready = True
 

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 from drivers.chips.ade_site import Site, full_scale_milliwatt, greatest_common_divisor
 from drivers.errors import ValueOutOfRange
-from drivers.sample import SUM_CHIP_TOTAL, SUM_PER_PHASE
+from drivers.sample import SUM_CHIP_TOTAL, SUM_PER_PHASE, counts_bound
 
 STEP_NANOWH = 1000
 SAMPLES_PER_HOUR = 28800000
@@ -79,4 +79,20 @@ def check_load(site: Site, peak: tuple[int, int], fuse_limit_w: int) -> None:
         raise ValueOutOfRange(
             f"fuse_limit_w {fuse_limit_w} is above the chip's full scale of {3 * power[0] // (1000 * power[1])} W; "
             "take a smaller burden, another divider or less amplification"
+        )
+
+
+def check_wrap(
+    scale: tuple[int, int], counter_bits: int, fuse_limit_w: int, span_ms: int, name: str = "max_gap_ms"
+) -> None:
+    """What the fuses let through one phase in the longest time must stay below half a counter's turn.
+
+    Raises ValueOutOfRange: beyond that a difference could be taken for one in the other direction.
+    """
+    steps = counts_bound(fuse_limit_w, span_ms, STEP_NANOWH)
+    counts = steps * scale[1] * 12 // (scale[0] * 10) + 1
+    if counts >= 1 << counter_bits - 1:
+        raise ValueOutOfRange(
+            f"{name} {span_ms}: at {fuse_limit_w} W a register could run over in this time; sample more often, or let "
+            "a count stand for more energy"
         )

@@ -10,7 +10,7 @@ from collections import namedtuple
 
 from drivers.chips import atm90e32as_registers as reg
 from drivers.errors import ValueOutOfRange
-from drivers.sample import SUM_CHIP_TOTAL, SUM_PER_PHASE
+from drivers.sample import SUM_CHIP_TOTAL, SUM_PER_PHASE, counts_bound
 
 # PL constant = PL_NUMERATOR / meter constant (450e9 / MC).
 PL_NUMERATOR = 450000000000
@@ -20,6 +20,7 @@ MMODE0_60_HZ = 1 << 12
 FOUR_WIRE, THREE_WIRE, SPLIT_PHASE = "four-wire", "three-wire", "split-phase"
 # Three-wire: bit 8, no CF2 change; split phase: the same with phase B out of the sums (its bit 1 stays clear).
 MMODE0_OF = {FOUR_WIRE: MMODE0_50_HZ_FOUR_WIRE, THREE_WIRE: 0x0185, SPLIT_PHASE: 0x0185}
+REGISTER_FULL = 0xFFFF
 SQUARE_ROOT_OF_TWO_NANO = 1414213562
 MMODE0_ABSOLUTE_SUMS = 3 << 3
 
@@ -87,6 +88,7 @@ def make_settings(
         )
     _require("fuse_limit_w", fuse_limit_w, 1, 1000000)
     _require("max_gap_ms", max_gap_ms, 1, 3600000)
+    _check_overflow(meter_constant, current_factor, fuse_limit_w, max_gap_ms)
     _require("sum_rule", sum_rule, SUM_CHIP_TOTAL, SUM_PER_PHASE)
     _check_choices(line_frequency_hz, current_factor, mmode0, phase_map, reversed_phases, sum_rule)
     pl_constant = PL_NUMERATOR // meter_constant
@@ -130,6 +132,19 @@ def make_settings(
 def _require(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise ValueOutOfRange(f"{name} {value} is outside {least}..{most}; correct the meter's settings")
+
+
+def _check_overflow(meter_constant: int, current_factor: int, fuse_limit_w: int, max_gap_ms: int) -> None:
+    """A register must hold what the fuses let through in the longest time between reads that is not flagged."""
+    if current_factor not in (1, 2, 4):
+        return  # refused by its own check
+    step_nanowh = NANOWH_PER_COUNT_AT_MC_1 // meter_constant * current_factor
+    counts = counts_bound(fuse_limit_w, max_gap_ms, step_nanowh)
+    if counts >= REGISTER_FULL:
+        raise ValueOutOfRange(
+            f"max_gap_ms {max_gap_ms}: at {fuse_limit_w} W a register would take {counts} counts and holds "
+            f"{REGISTER_FULL - 1}; sample more often, or take a smaller meter_constant"
+        )
 
 
 def _check_choices(

@@ -56,6 +56,11 @@ class SignedCounts:
         """Whether register values are known to count from."""
         return self._base is not None
 
+    @property
+    def rescaled(self) -> bool:
+        """Whether the state that was resumed counts in steps of other settings."""
+        return bool(self._scale != self._settings.scale)
+
     def resume(self, state: tuple[int, ...], age_ms: int) -> bool:
         """Go on from a state that was kept `age_ms` ago; False if it is none."""
         if len(state) != STATE_LENGTH or state[0] <= 0 or state[1] <= 0 or age_ms < 0:

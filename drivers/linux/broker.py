@@ -67,13 +67,13 @@ class Outgoing:
 
 
 class BrokerSession:
-    """One client's session; `run` lasts until cancelled."""
+    """One client's session; `run` lasts until cancelled. Without `will` the broker says nothing when it breaks."""
 
     def __init__(
         self,
         address: BrokerAddress,
         subscriptions: list[tuple[str, int]],
-        will: Outgoing,
+        will: Outgoing | None,
         on_message: Handler,
         on_connected: Greeting,
     ) -> None:
@@ -114,7 +114,7 @@ class BrokerSession:
             clean_session=True,
             keepalive=self._address.keepalive_s,
             tls_context=self._address.tls(),
-            will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retained),
+            will=None if will is None else aiomqtt.Will(will.topic, will.payload, will.qos, will.retained),
             timeout=_NETWORK_TIMEOUT_S,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )

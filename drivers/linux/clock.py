@@ -15,6 +15,13 @@ class _Timex(ctypes.Structure):
     _fields_ = (("modes", ctypes.c_uint), ("rest", ctypes.c_byte * 508))
 
 
+def block_until(at_unix_s: float, longest_s: float) -> None:
+    """Blocks until the instant, `longest_s` seconds at most: for a thread that has to be on time by itself."""
+    left_s = at_unix_s - time.time()
+    if left_s > 0:
+        time.sleep(min(left_s, longest_s))
+
+
 class SystemClock:
     """Real time."""
 

@@ -45,10 +45,12 @@ def wait_until_gone(listener: socket.socket, patience_s: float) -> None:
 
 
 def let_go(device: LinuxModbus, profile: ControlProfile) -> None:
-    """Write automatic and read it back. Raises DriverError."""
+    """Write automatic where the device does not hold it, and read it back. Raises DriverError."""
     clock = MonotonicTicks()
     inverter = SunSpecInverter(device, clock, scan(device), tables())
-    BatteryControl(device, clock, inverter, profile, _NOBODY_COMMANDS, None).release()
+    control = BatteryControl(device, clock, inverter, profile, _NOBODY_COMMANDS, None)
+    if not control.is_automatic():
+        control.release()
 
 
 def let_go_surely(device: LinuxModbus, profile: ControlProfile) -> None:
@@ -76,6 +78,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=502)
     parser.add_argument("--serial", default="", help="serial line instead of TCP")
     parser.add_argument("--baud", type=int, default=9600)
+    parser.add_argument("--parity", choices=("N", "E", "O"), default="N")
     parser.add_argument("--unit", type=int, default=1)
     parser.add_argument("--patience", type=float, default=_PATIENCE_S, help="seconds of silence that mean gone")
     return parser.parse_args(words)
@@ -88,7 +91,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         profile = load_control_profile(given.profile)
         if given.serial:
-            device = open_serial(SerialLine(given.serial, given.baud), device_id=given.unit)
+            device = open_serial(SerialLine(given.serial, given.baud, given.parity), device_id=given.unit)
         else:
             device = open_tcp(given.host, given.port, device_id=given.unit)
     except DriverError as error:

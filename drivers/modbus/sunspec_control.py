@@ -23,6 +23,8 @@ from drivers.modbus.sunspec_values import raw_for
 
 WRITE_PAUSE_MS = 10000
 HEARTBEAT_MS = 1000
+JUDGE_MS = 5000
+"""How often a wish that stays is compared with state of charge and device again."""
 TEST_SHARE_PERCENT = 10
 SOC_HYSTERESIS_PERCENT = 2.0
 _MICRO = 1000000
@@ -52,8 +54,15 @@ class BatteryControl:
         profile: ControlProfile,
         limits: Limits,
         sign: "SignResult | None",
+        *,
+        write_pause_ms: int = WRITE_PAUSE_MS,
+        automatic: "list[tuple[str, int]] | None" = None,
     ) -> None:
-        """Read nameplate and identity. Raises ControlRefused if the profile's model or limits are missing."""
+        """Read nameplate and identity. Raises ControlRefused if the profile's model or limits are missing.
+
+        `automatic` is what the device held before anybody commanded it (`automatic` of an earlier object); without it
+        what it holds now counts as that. `write_pause_ms` may only lengthen the pause between writes.
+        """
         self._device, self._clock, self._inverter = device, clock, inverter
         self.profile, self._limits, self._sign = profile, limits, sign
         self.nameplate: Nameplate = inverter.nameplate()
@@ -65,11 +74,15 @@ class BatteryControl:
             raise ControlRefused(f"{profile.name}: the device tells no largest power; it cannot be commanded safely")
         self._wanted: "int | None" = None
         self._written: "list[tuple[str, int]]" = []
-        self._written_ms = clock.ticks_ms() - WRITE_PAUSE_MS
+        self._pause_ms = max(WRITE_PAUSE_MS, write_pause_ms)
+        self._written_ms = clock.ticks_ms() - self._pause_ms
+        self._judged: "int | None" = None
+        self._judged_ms = clock.ticks_ms()
         self._beat_ms = clock.ticks_ms() - HEARTBEAT_MS
         self._beat = 0
-        self._full = self._empty = False
-        self._automatic = self._reserve()
+        self._full = self._empty = self._testing = False
+        self._allowed = 0
+        self.automatic = self._reserve() if automatic is None else automatic
 
     def command(self, power_w: int) -> int:
         """Wish for a power from now on (charging positive); returns what remains of it after the limits.
@@ -84,14 +97,20 @@ class BatteryControl:
             )
         self._wanted = power_w
         self.tick()
-        return self._clamped(power_w)
+        return self._allowed
 
     def command_for_sign_test(self, power_w: int) -> None:
         """As `command` without a sign test, for the sign test itself: at most a tenth of the nameplate."""
         most = int(min(self.nameplate.charge_w, self.nameplate.discharge_w)) * TEST_SHARE_PERCENT // 100
         if abs(power_w) > most:
             raise ControlRefused(f"{self.profile.name}: the sign test may use {most} W, not {power_w} W")
+        self._testing = True
+        self.beat()
         self._write(self._points(self._clamped(power_w), False))
+
+    def beat(self) -> None:
+        """Beat the heart if the profile has one and a command or test runs; call every second of a sign test."""
+        self._beat_heart(self._clock.ticks_ms())
 
     def tick(self) -> None:
         """Write what is wished if it is new or due for a refresh; beat the heart. Call every second."""
@@ -100,18 +119,39 @@ class BatteryControl:
         if self._wanted is None:
             return
         since = self._clock.ticks_diff(now, self._written_ms)
-        if since < WRITE_PAUSE_MS:
-            return
-        wanted = self._points(self._clamped(self._wanted), self._sign is not None and self._sign.invert)
         refresh = self.profile.revert_s and since >= self.profile.revert_s * 1000 // 3 - HEARTBEAT_MS
-        if wanted != self._written or refresh:
+        settled = self._wanted == self._judged and self._clock.ticks_diff(now, self._judged_ms) < JUDGE_MS
+        if settled and not refresh:
+            return
+        self._allowed = self._clamped(self._wanted)
+        if since < self._pause_ms:
+            return
+        self._judged, self._judged_ms = self._wanted, now
+        wanted = self._points(self._allowed, self._sign is not None and self._sign.invert)
+        if wanted != self._written or refresh or not self._holds(wanted):
+            self._judged = None
             self._write(wanted)
+            self._judged = self._wanted
+
+    def is_automatic(self) -> bool:
+        """Whether the device holds what automatic means for it. Raises bus errors."""
+        return self._holds(self.automatic)
+
+    def _holds(self, points: "list[tuple[str, int]]") -> bool:
+        """Whether the device holds these values; a timer runs down and does not count."""
+        values = self._model()
+        return values is not None and all(values.raw(name) == raw for name, raw in points if name[-7:] != "RvrtTms")
 
     def release(self) -> None:
         """Return the battery to automatic, whatever was commanded before. Raises bus errors, ChecksumFault."""
-        self._wanted = None
-        self._write(self._automatic)
+        self._wanted = self._judged = None
+        self._testing = False
+        self._write(self.automatic)
         self._written = []
+
+    def forget(self) -> None:
+        """Stop wishing, refreshing and beating the heart; nothing is written."""
+        self._wanted = self._judged = None
 
     def _model(self) -> "Values | None":
         return self._inverter.model(self.profile.model)
@@ -133,7 +173,7 @@ class BatteryControl:
 
     def _clamped(self, power_w: int) -> int:
         """A power within nameplate, fuse and SoC window."""
-        soc = self._inverter.look().soc_percent
+        soc = self._inverter.soc_percent()
         if soc is not None:
             low = max(self._limits.soc_min_percent, self.nameplate.soc_min or 0.0)
             high = min(self._limits.soc_max_percent, self.nameplate.soc_max or 100.0)
@@ -181,7 +221,7 @@ class BatteryControl:
         soc = values.raw("SoC")
         if soc is None:
             raise ControlRefused(f"{self.profile.name}: the device does not tell its state of charge")
-        most, least = self._automatic[0][1], self._automatic[1][1]
+        most, least = self.automatic[0][1], self.automatic[1][1]
         high = most if power_w > 0 else min(most, max(least, soc))
         low = least if power_w < 0 else max(least, min(most, soc))
         return [("SocRsvMax", high), ("SoCRsvMin", low)]
@@ -210,7 +250,7 @@ class BatteryControl:
 
     def _beat_heart(self, now: int) -> None:
         """Count the heartbeat up once a second, if the profile has one."""
-        if not self.profile.heartbeat_s or self._wanted is None:
+        if not self.profile.heartbeat_s or (self._wanted is None and not self._testing):
             return
         values = self._model() if self._clock.ticks_diff(now, self._beat_ms) >= HEARTBEAT_MS else None
         if values is None:

@@ -71,6 +71,10 @@ class SunSpecInverter:
             battery_power_w=-power if power is not None and self._invert else power,
         )
 
+    def soc_percent(self) -> "float | None":
+        """State of charge alone, in fewer requests than a look. Raises as `look`."""
+        return self._soc(self.model(802))
+
     def _soc(self, battery: "Values | None") -> "float | None":
         """State of charge from the first model that tells it."""
         soc = value_of(battery, "SoC")

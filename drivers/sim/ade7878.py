@@ -254,6 +254,12 @@ class Ade7878Emulator(DisturbedBus):
             self.words[done[0]] = done[1]
         self._rescale()
 
+    def reconfigured(self) -> None:
+        """The words were put in from outside: take gains and checksum out of them."""
+        self._ready_at = self._period_at = self._digest_now = None
+        self._queue = []
+        self._rescale()
+
     def _rescale(self) -> None:
         """Energy per count and gains out of the registers."""
         words = self.words

@@ -9,22 +9,25 @@ they were. Not for: real hardware (`drivers.linux`), or deciding what the batter
 """
 
 import mmap
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from drivers.bus import Clock, SpiDevice
+from drivers.chips.ade_settings import STEP_NANOWH, AdeSettings
 from drivers.chips.atm90e32as import Atm90e32as
 from drivers.chips.atm90e32as_settings import Atm90e32asSettings, make_settings
 from drivers.linux.modbus_profiles import load_profile
 from drivers.modbus.meter import ModbusMeter
 from drivers.sample import MeterSample
+from drivers.sim.ade_memory import MEMORY_BYTES
 from drivers.sim.atm90e32as import BUFFER_BYTES, Atm90e32asEmulator
 from drivers.sim.atm90e32as_faults import Fault
 from drivers.sim.house import SINGLE_PHASE, House, HouseSpec
+from drivers.sim.house_ade import ADE_METERS, AdeOnBench, default_settings, open_ade
 from drivers.sim.house_battery import MICROJOULE_PER_MILLIWH, BatterySpec
 from drivers.sim.house_state import STATE_BYTES, HouseState
 from drivers.sim.modbus_image import FAULTS, MeterTruth
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 METERS = (
     "spi:atm90e32as",
+    *ADE_METERS,
     "modbus-tcp:sdm630",
     "modbus-tcp:sdm120",
     "modbus-tcp:sdm230",
@@ -43,7 +47,7 @@ METERS = (
     "modbus-rtu:sdm230",
 )
 _CHIP_OFFSET = (STATE_BYTES + 63) // 64 * 64
-HOUSE_FILE_BYTES = _CHIP_OFFSET + BUFFER_BYTES
+HOUSE_FILE_BYTES = _CHIP_OFFSET + max(BUFFER_BYTES, MEMORY_BYTES)
 _PTY_BAUD = 115_200
 # Polled every 5 s at most; a start takes a second of the driver's ticks in which the granted time stands still.
 _MAX_GAP_MS = 6_500
@@ -69,7 +73,7 @@ class BenchSettings:
     `faults` are (kind, unix ms) pairs that begin by themselves; a Modbus meter starts with the counters of an
     earlier life, `start_import_milliwh` and `start_export_milliwh`, a chip at 0. `last_valid` is what the
     caller remembers of a Modbus meter's counters (import mWh, export mWh, age ms). `chip_settings` are the chip
-    driver's own; without them it gets `meter_constant` and `fuse_limit_w`.
+    driver's own; without them it gets `fuse_limit_w`, and `meter_constant` where it has one.
     """
 
     house: HouseSpec
@@ -82,7 +86,7 @@ class BenchSettings:
     start_import_milliwh: int = 1_234_567_000
     start_export_milliwh: int = 567_890_000
     last_valid: tuple[int, int, int] | None = None
-    chip_settings: Atm90e32asSettings | None = None
+    chip_settings: Atm90e32asSettings | AdeSettings | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown meter, or a single-phase meter in a three-phase house (ValueError)."""
@@ -162,14 +166,10 @@ class SimulatedMeter:
         self.now_unix_ms = now_unix_ms
         self.battery: BatteryActuator | None = None
         self.chip: Atm90e32asEmulator | None = None
+        self.ade: AdeOnBench | None = None
         self.sdm: SimulatedSdm | None = None
         self.house: House
         self.driver: MeterDriver
-        self._chip_settings = settings.chip_settings or make_settings(
-            meter_constant=settings.meter_constant,
-            fuse_limit_w=settings.fuse_limit_w,
-            max_gap_ms=_MAX_GAP_MS,
-        )
         self._stack = ExitStack()
         self._planned = sorted(settings.faults, key=lambda fault: fault[1])
 
@@ -182,7 +182,9 @@ class SimulatedMeter:
             if self.house.spec.battery.capacity_milliwh:
                 self.battery = BatteryActuator(self.house, self.now_unix_ms)
             bus, _, part = self.settings.meter.partition(":")
-            if bus == "spi":
+            if self.settings.meter in ADE_METERS:
+                self._open_ade(opening, memory[_CHIP_OFFSET:])
+            elif bus == "spi":
                 self._open_chip(opening, memory[_CHIP_OFFSET:])
             else:
                 self._open_sdm(opening, bus, part.upper())
@@ -211,6 +213,9 @@ class SimulatedMeter:
             if self.chip is not None:
                 self.chip.set_fault(kind, on)
                 return
+            if self.ade is not None:
+                self.ade.chip.set_fault(kind, on)
+                return
             if kind not in FAULTS or self.sdm is None:
                 raise ValueError(f"{self.settings.meter} has no fault {kind!r}; one of {', '.join(FAULTS)}")
             self.sdm.fault = kind if on else ""
@@ -226,8 +231,15 @@ class SimulatedMeter:
         with self.house.lock:
             state = self.truth()
             if self.chip is not None:
-                step = self._chip_settings.counter_step_nanowh
+                step = 10_000_000_000 // self.settings.meter_constant
+                if isinstance(self.settings.chip_settings, Atm90e32asSettings):
+                    step = self.settings.chip_settings.counter_step_nanowh
                 return Metered(self.chip.truth_import_counts, self.chip.truth_export_counts, step)
+            if self.ade is not None:
+                imported, exported = (
+                    one * 10 // 36 // STEP_NANOWH for one in (state.import_microjoule, state.export_microjoule)
+                )
+                return Metered(imported, exported, STEP_NANOWH)
             imported = self.settings.start_import_milliwh + state.import_microjoule // MICROJOULE_PER_MILLIWH
             exported = self.settings.start_export_milliwh + state.export_microjoule // MICROJOULE_PER_MILLIWH
             return Metered(imported, exported, 1_000_000)
@@ -244,15 +256,37 @@ class SimulatedMeter:
         mapped = opening.enter_context(mmap.mmap(file.fileno(), HOUSE_FILE_BYTES))
         return opening.enter_context(memoryview(mapped))
 
+    def _open_ade(self, opening: ExitStack, memory: memoryview) -> None:
+        opening.callback(memory.release)
+        own, planned = self.settings.chip_settings, self.settings.faults
+        if not isinstance(own, AdeSettings):
+            own = default_settings(self.settings.meter, self.settings.fuse_limit_w, _MAX_GAP_MS)
+        made = open_ade(self.settings.meter, own, memory, self.clock, self._living, planned, self.settings.seed)
+        made.advance(self.house.state().at_unix_ms, [0.0, 0.0, 0.0])
+        self.ade, self.driver = made, made.driver
+
+    @contextmanager
+    def _living(self) -> Iterator[None]:
+        with self.house.lock:
+            self.live()
+            yield
+
     def _open_chip(self, opening: ExitStack, memory: memoryview) -> None:
         opening.callback(memory.release)
+        own = self.settings.chip_settings
+        if not isinstance(own, Atm90e32asSettings):
+            own = make_settings(
+                meter_constant=self.settings.meter_constant,
+                fuse_limit_w=self.settings.fuse_limit_w,
+                max_gap_ms=_MAX_GAP_MS,
+            )
         faults = [Fault(kind, at_ms=at_ms) for kind, at_ms in self.settings.faults]
         chip = Atm90e32asEmulator(memory, self.clock, faults=faults, seed=self.settings.seed)
         opening.callback(chip.close)
         if chip.now_ms < self.house.state().at_unix_ms:
             chip.advance(self.house.state().at_unix_ms, (0.0, 0.0, 0.0))
         self.chip = chip
-        self.driver = Atm90e32as(_LivingSpi(self, chip), self.clock, self._chip_settings)
+        self.driver = Atm90e32as(_LivingSpi(self, chip), self.clock, own)
 
     def _open_sdm(self, opening: ExitStack, bus: str, model: str) -> None:
         over = "tcp" if bus == "modbus-tcp" else "pty"
@@ -273,6 +307,8 @@ class SimulatedMeter:
         """Let the chip meter a stretch of constant power; what it has metered already is not repeated."""
         if self.chip is not None and end_unix_ms > self.chip.now_ms:
             self.chip.advance(end_unix_ms, [milliwatts / 1000 for milliwatts in net])
+        if self.ade is not None:
+            self.ade.advance(end_unix_ms, [milliwatts / 1000 for milliwatts in net])
 
     def _meter_truth(self) -> MeterTruth:
         with self.house.lock:

@@ -26,6 +26,8 @@ class EmulatedMeter(Registers):
         self.fault = ""
         self._truth = truth
         self._kept: dict[int, int] = {}
+        self._shown: dict[int, int] = {}
+        self._shown_for: tuple[MeterTruth, str] | None = None
         self._eastron = profile.name.startswith("sdm")
         self._gaps = {first + place: 0 for first, count in profile.blocks for place in range(count)}
         self._setup: dict[int, int] = {}
@@ -35,11 +37,9 @@ class EmulatedMeter(Registers):
     def read(self, function: int, address: int, count: int) -> list[int]:
         """Registers; a set-up register of an Eastron by function 3."""
         wanted = range(address, address + count)
-        image = self._setup if self._eastron and function == 3 else self.image()
+        image = self._setup if self._eastron and function == 3 else self._present()
         if function != self.profile.function and image is not self._setup:
             raise Refusal(ILLEGAL_ADDRESS)
-        if image is not self._setup:
-            image = {**self._gaps, **image}
         if any(place not in image for place in wanted):
             raise Refusal(ILLEGAL_ADDRESS)
         return [image[place] for place in wanted]
@@ -52,9 +52,18 @@ class EmulatedMeter(Registers):
             raise Refusal(ILLEGAL_VALUE if len(words) > 2 else ILLEGAL_ADDRESS)
         self._setup[address], self._setup[address + 1] = words
 
+    def _present(self) -> dict[int, int]:
+        """Every register that is answered; laid out anew only when something has changed since the last request."""
+        truth = self._truth()
+        if self._shown_for != (truth, self.fault):
+            self._shown, self._shown_for = {**self._gaps, **self._laid_out(truth)}, (truth, self.fault)
+        return self._shown
+
     def image(self) -> dict[int, int]:
         """Return the present registers with the fault applied."""
-        truth = self._truth()
+        return self._laid_out(self._truth())
+
+    def _laid_out(self, truth: MeterTruth) -> dict[int, int]:
         if self.fault == "jump":
             more = truth.import_microjoule + _JUMP_KWH * MICROJOULE_PER_KWH
             truth = MeterTruth(

@@ -88,9 +88,14 @@ def announced_price(price_e7: int | None, buy: int, sell: int) -> int:
     return (buy + sell) // 2 if price_e7 is None else clip_price(price_e7 // 10, buy, sell)
 
 
+def is_balanced(difference: int, bought: int, sold: int) -> bool:
+    """Whether an energy is small beside what was bought and sold: at most 50 per mille of both together."""
+    return 1000 * abs(difference) <= BALANCED_PER_MILLE * (bought + sold)
+
+
 def choose_price(announced: int, pcc: int, bought: int, sold: int, buy: int, sell: int) -> int:
     """Which lambda settles: the announced one only while the Hive is balanced within 50 per mille."""
-    if 1000 * abs(pcc) <= BALANCED_PER_MILLE * (bought + sold):
+    if is_balanced(pcc, bought, sold):
         return clip_price(announced, buy, sell)
     return buy if pcc > 0 else sell
 

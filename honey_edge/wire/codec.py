@@ -5,6 +5,9 @@ from typing import TypeVar
 import msgspec
 
 from honey_edge.model.errors import HiveError
+from honey_edge.wire.fairplay_messages import AppealMessage, AuditAskMessage, DisclosureMessage, StandingMessage
+from honey_edge.wire.flex_messages import AcceptMessage, OfferMessage, OrderMessage, PowerMessage
+from honey_edge.wire.grid_messages import GridMessage
 from honey_edge.wire.mask_messages import MaskAskMessage, MaskKeyMessage, MaskRevealMessage, MaskRosterMessage
 from honey_edge.wire.messages import (
     VERSION,
@@ -18,6 +21,7 @@ from honey_edge.wire.messages import (
     SlotTotalsMessage,
     StatusMessage,
 )
+from honey_edge.wire.period_messages import PeakTotalsMessage, ReserveTotalsMessage
 from honey_edge.wire.statement_message import StatementMessage
 
 M = TypeVar("M", bound=Message)
@@ -29,11 +33,22 @@ MAX_BYTES: dict[type[Message], int] = {
     StatusMessage: 512,
     MaskKeyMessage: 1_024,
     MaskRevealMessage: 12_288,
+    PowerMessage: 256,
+    OfferMessage: 1_024,
+    AcceptMessage: 1_024,
+    GridMessage: 512,
+    DisclosureMessage: 16_384,
+    AppealMessage: 512,
     RoundMessage: 4_096,
     MaskRosterMessage: 65_536,
     MaskAskMessage: 12_288,
+    OrderMessage: 1_024,
+    AuditAskMessage: 512,
+    StandingMessage: 1_024,
     CertificateMessage: 512,
     SlotTotalsMessage: 2_048,
+    PeakTotalsMessage: 512,
+    ReserveTotalsMessage: 512,
     CursorMessage: 1_024,
     StatementMessage: 512_000,
 }

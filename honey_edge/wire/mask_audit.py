@@ -13,6 +13,7 @@ from honey_edge.wire.keccak import keccak
 from honey_edge.wire.mask_answer import MaskedAnswer
 from honey_edge.wire.mask_home import HomeMasks
 from honey_edge.wire.mask_keys import MaskSecret, Roster
+from honey_edge.wire.mask_mixture import mixed_w
 from honey_edge.wire.mask_queen import IterationRecord
 from honey_edge.wire.mask_vector import NOTHING, MaskedVector, WordSum
 
@@ -81,9 +82,12 @@ def audit_round(
     secrets: Mapping[bytes, bytes],
     openings: Mapping[bytes, Opening],
     largest_w: int,
+    last: int | None = None,
+    weights_e6: Sequence[int] = (),
 ) -> MaskAudit:
     """Opens every answer of a round with the disclosed `secrets` and says who sent what does not hold.
 
+    `last` is the last iteration with prices (None: the last record), `weights_e6` the mixture of the final broadcast.
     `largest_w` bounds a power. A home without a secret, or with another than the one it signed the key of, is found by
     that alone; its sums of the round are not excused by it.
     """
@@ -97,13 +101,15 @@ def audit_round(
         if own is None or own.public_key != roster.public_keys[worker]:
             findings.append(Finding(worker, WRONG_SECRET, 0, "the secret disclosed is not that of the signed key"))
             continue
-        plan = _replay(HomeMasks(worker, own, roster), records, largest_w, findings)
-        if plan is None:
+        counted = _replay(HomeMasks(worker, own, roster), records, largest_w, findings)
+        if not counted:
             continue
-        plans[worker] = plan
+        plans[worker] = counted[max(counted)]
         told = openings.get(worker)
-        if told is not None and told.power_w != plan.power_w[0]:
-            detail = f"{told.power_w} W declared, {plan.power_w[0]} W in the masked answer"
+        first_w = {number: plan.power_w[:1] for number, plan in counted.items()}
+        due_w = mixed_w(first_w, records[-1].number if last is None else last, weights_e6)[0]
+        if told is not None and told.power_w != due_w:
+            detail = f"{told.power_w} W declared, {due_w} W in the masked answers"
             findings.append(Finding(worker, WRONG_DECLARATION, records[-1].number, detail))
     return MaskAudit(plans, tuple(findings))
 
@@ -117,9 +123,10 @@ def _secret(data: bytes) -> MaskSecret | None:
 
 def _replay(
     masks: HomeMasks, records: Sequence[IterationRecord], largest_w: int, findings: list[Finding]
-) -> MaskedVector | None:
-    """The last counted answer of a home in plain, None when none counted; appends what does not hold."""
-    plain, worker = None, masks.own
+) -> dict[int, MaskedVector]:
+    """The counted answers of a home in plain, by iteration; appends what does not hold."""
+    counted: dict[int, MaskedVector] = {}
+    plain, worker = NOTHING, masks.own
     for record in records:
         if worker not in record.texts or worker in record.missing or worker not in record.active:
             continue
@@ -133,9 +140,10 @@ def _replay(
         unmasked = WordSum()
         unmasked.add(told.vector)
         unmasked.subtract(bare.vector)
-        plain = MaskedVector.of_bytes(unmasked.value()).onto(plain or NOTHING)
+        plain = MaskedVector.of_bytes(unmasked.value()).onto(plain)
+        counted[record.number] = plain
         largest = max(abs(power) for power in plain.power_w)
         if largest > largest_w:
             detail = f"{largest} W, no home has more than {largest_w} W"
             findings.append(Finding(worker, WRONG_POWER, record.number, detail))
-    return plain
+    return counted

@@ -30,6 +30,7 @@ U8 = Annotated[int, Meta(ge=0, le=255)]
 U16 = Annotated[int, Meta(ge=0, le=65535)]
 U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 U48 = Annotated[int, Meta(ge=0, le=2**48 - 1)]
+U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 I32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Prices = Annotated[tuple[I32, ...], Meta(min_length=1, max_length=HORIZON_SLOTS)]
@@ -177,7 +178,8 @@ class RoundMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
     agreement keeps the limits: each home then plans alone and keeps its import below `import_share_ppm` millionths of
     the import it opened the round with, slot by slot, its export alike.
     `blend_e6` of a final broadcast are the weights (10^-6, sum 10^6, newest last) by which each home mixes its plans of
-    the last iterations. What has its default value is left out.
+    the last iterations. `proof_e7` of a final broadcast is a second price, at which `proof_e9_coin` is asked for.
+    What has its default value is left out.
     """
 
     hive: U32
@@ -194,6 +196,7 @@ class RoundMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
     import_share_ppm: Shares = ()
     export_share_ppm: Shares = ()
     blend_e6: Mixture = ()
+    proof_e7: Powers = ()
 
 
 class DeclareMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -203,7 +206,8 @@ class DeclareMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
     `profile` and `signature` carry the signed Declaration in answer to a final broadcast, else both are empty.
     `residual_e9_kw2` is the squared length of the residual and `inner_e9_kw2` its products for the acceleration, in
     10^-9 kW^2. To a final broadcast `bound_e9_coin` answers the least private cost plus price times energy, and
-    `alone_e9_coin` (also in an opening) what the home would pay without the Hive, both in 10^-9 coin over the horizon.
+    `alone_e9_coin` (also in an opening) what the home would pay without the Hive, both in 10^-9 coin over the horizon;
+    `proof_e9_coin` is the bound at the broadcast's `proof_e7`.
     `masked` is the masked form of all these numbers, which are then empty. What has its default value is left out.
     """
 
@@ -220,6 +224,7 @@ class DeclareMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
     inner_e9_kw2: Products = ()
     bound_e9_coin: I64 | None = None
     alone_e9_coin: I64 | None = None
+    proof_e9_coin: I64 | None = None
     masked: Annotated[str, Meta(max_length=MAX_MASKED)] = ""
 
     def signed(self) -> signed_structs.Declaration:

@@ -2,9 +2,11 @@
 
 One line for every slot or late reading added since the Worker's last countersignature: the SlotTotals of the
 reading's slot with the Queen's signature and the Merkle path of the reading, how it was settled (`kind`), own
-energy and reputation, the amount and the cumulative money after it.
+energy and reputation, the amount and the cumulative money after it. Peak charges and shares of the reserve stand
+beside them in arrays of their own (`charge_*`, honey_edge.wire.charge_lines).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,8 +14,10 @@ from msgspec import Meta
 
 from honey_edge.model.errors import HiveError
 from honey_edge.wire import structs as signed_structs
-from honey_edge.wire.messages import I64, MAX_LINES, MAX_PATH, U16, U32, U48, Hex20, Hex32, Hex64, Message
+from honey_edge.wire.charge_lines import COLUMNS, ChargeLine, charge_columns, charge_line
+from honey_edge.wire.messages import I64, MAX_LINES, MAX_PATH, U16, U32, U48, U63, Hex20, Hex32, Hex64, Message
 
+MAX_CHARGES = 64
 Wide = int  # cumulative pico-coins leave 64 bits at nine million coins; Python integers do not
 
 U16s = Annotated[tuple[U16, ...], Meta(max_length=MAX_LINES)]
@@ -26,6 +30,14 @@ Hashes = Annotated[tuple[Hex32, ...], Meta(max_length=MAX_LINES)]
 Signatures = Annotated[tuple[Hex64, ...], Meta(max_length=MAX_LINES)]
 Path = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})*$(?!\n)", max_length=64 * MAX_PATH)]
 Paths = Annotated[tuple[Path, ...], Meta(max_length=MAX_LINES)]
+
+_C = Meta(max_length=MAX_CHARGES)
+ChargeKinds = Annotated[tuple[Annotated[int, Meta(ge=3, le=4)], ...], _C]
+ChargeSlots = Annotated[tuple[U32, ...], _C]
+ChargeSums = Annotated[tuple[U63, ...], _C]
+ChargeHashes = Annotated[tuple[Hex32, ...], _C]
+ChargeSignatures = Annotated[tuple[Hex64, ...], _C]
+ChargeWides = Annotated[tuple[Wide, ...], _C]
 
 _TOTALS_FIELDS = tuple(signed_structs.SlotTotals.__slots__)
 
@@ -54,8 +66,13 @@ class StatementLine:
     net_pico: int
 
 
-class StatementMessage(Message, frozen=True, kw_only=True):
-    """Queen to one Worker, retained: the latest Statement with its lines."""
+class StatementMessage(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Queen to one Worker, retained: the latest Statement with its lines.
+
+    `charge_*` are peak charges (kind 3) and shares of the reserve (kind 4): the period's last slot, the slot of the
+    line after which it stands, the period's signed totals (`whole`: pico-coins charged or milliwatt-hours moved), own
+    highest import or energy moved, the amount and the cumulative after it. They are left out where there are none.
+    """
 
     hive: U32
     worker: Hex20
@@ -91,6 +108,16 @@ class StatementMessage(Message, frozen=True, kw_only=True):
     line_reputation: U16s
     line_amount_pico: Wides
     line_net_pico: Wides
+    charge_kind: ChargeKinds = ()
+    charge_slot: ChargeSlots = ()
+    charge_after_slot: ChargeSlots = ()
+    charge_whole: ChargeSums = ()
+    charge_shared: ChargeSums = ()
+    charge_terms: ChargeHashes = ()
+    charge_signature: ChargeSignatures = ()
+    charge_quantity_milliwh: ChargeSums = ()
+    charge_amount_pico: ChargeWides = ()
+    charge_net_pico: ChargeWides = ()
 
     def signed(self) -> signed_structs.Statement:
         """The structure under the signature."""
@@ -112,6 +139,16 @@ class StatementMessage(Message, frozen=True, kw_only=True):
             if len(getattr(self, name)) != count:
                 raise LinesError(f"{name} has {len(getattr(self, name))} entries, line_slot has {count}")
         return [self._line(k) for k in range(count)]
+
+    def charges(self) -> list[ChargeLine]:
+        """The peak charges and shares of the reserve; LinesError when their arrays differ in length."""
+        columns = {name: getattr(self, f"charge_{name}") for name in COLUMNS}
+        if len({len(values) for values in columns.values()}) > 1:
+            raise LinesError("the arrays charge_* differ in length")
+        return [
+            charge_line(self.hive, {name: values[k] for name, values in columns.items()})
+            for k in range(len(self.charge_slot))
+        ]
 
     def _line(self, k: int) -> StatementLine:
         values = {name: getattr(self, f"line_{name}")[k] for name in _TOTALS_FIELDS}
@@ -140,11 +177,17 @@ class CoverTold:
 
 
 def statement_message(
-    statement: signed_structs.Statement, signature: bytes, cover: CoverTold, lines: list[StatementLine]
+    statement: signed_structs.Statement,
+    signature: bytes,
+    cover: CoverTold,
+    lines: list[StatementLine],
+    charges: Sequence[ChargeLine] = (),
 ) -> StatementMessage:
-    """The message for a signed Statement and its lines, at most 192."""
-    if len(lines) > MAX_LINES:
-        raise LinesError(f"{len(lines)} lines, at most {MAX_LINES} fit one statement message")
+    """The message for a signed Statement with its lines, at most 192, and its charges, at most 64."""
+    if len(lines) > MAX_LINES or len(charges) > MAX_CHARGES:
+        raise LinesError(
+            f"{len(lines)} lines and {len(charges)} charges, at most {MAX_LINES} and {MAX_CHARGES} fit one statement"
+        )
     columns: dict[str, Any] = {
         f"line_{name}": tuple(getattr(line.totals, name) for line in lines) for name in _TOTALS_FIELDS
     }
@@ -154,6 +197,7 @@ def statement_message(
     columns["line_path"] = tuple(b"".join(line.path).hex() for line in lines)
     for name in ("kind", "energy_milliwh", "reputation", "amount_pico", "net_pico"):
         columns[f"line_{name}"] = tuple(getattr(line, name) for line in lines)
+    columns |= charge_columns(charges)
     return StatementMessage(
         hive=statement.hive,
         worker=statement.worker.hex(),

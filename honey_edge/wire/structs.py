@@ -1,7 +1,7 @@
 """The signed structures of chain-design section 3, in field order. What is signed is their EIP-712 digest.
 
 Addresses are 20 bytes, hashes 32; energy in milliwatt-hours; money in micro-coins except `SlotTotals.reserve`
-(pico-coins); prices in micro-coins per kWh.
+and the sums of periods (pico-coins); prices in micro-coins per kWh.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,17 @@ class PeakTotals:
     slot: int
     charged: int
     shared: int
+    terms: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveTotals:
+    """The reserve that is shared out for the UTC month up to `slot`, by the milliwatt-hours that all homes moved."""
+
+    hive: int
+    slot: int
+    shared: int
+    moved: int
     terms: bytes
 
 
@@ -205,6 +216,7 @@ Signed = (
     Reading
     | SlotTotals
     | PeakTotals
+    | ReserveTotals
     | HiveTerms
     | Receipt
     | Objection

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 
 from honey_edge.model.errors import HiveError
+from honey_edge.wire.fairplay_messages import AppealMessage, AuditAskMessage, DisclosureMessage, StandingMessage
+from honey_edge.wire.flex_messages import AcceptMessage, OfferMessage, OrderMessage, PowerMessage
+from honey_edge.wire.grid_messages import GridMessage
 from honey_edge.wire.mask_messages import MaskAskMessage, MaskKeyMessage, MaskRevealMessage, MaskRosterMessage
 from honey_edge.wire.messages import (
     CertificateMessage,
@@ -16,6 +19,7 @@ from honey_edge.wire.messages import (
     SlotTotalsMessage,
     StatusMessage,
 )
+from honey_edge.wire.period_messages import PeakTotalsMessage, ReserveTotalsMessage
 from honey_edge.wire.statement_message import StatementMessage
 
 _ROOT = "hive/v1"
@@ -45,18 +49,31 @@ COUNTERSIGN = TopicKind("countersign", CountersignMessage, False, True, 1, False
 WORKER_STATUS = TopicKind("status", StatusMessage, False, True, 1, True)
 MASK_KEY = TopicKind("maskkey", MaskKeyMessage, False, True, 1, False)
 MASK_OPEN = TopicKind("maskopen", MaskRevealMessage, False, True, 1, False)
+POWER = TopicKind("power", PowerMessage, False, True, 1, False)
+OFFER = TopicKind("offer", OfferMessage, False, True, 1, False)
+ACCEPT = TopicKind("accept", AcceptMessage, False, True, 1, False)
+GRID = TopicKind("grid", GridMessage, False, True, 1, False)
+DISCLOSE = TopicKind("disclose", DisclosureMessage, False, True, 1, False)
+APPEAL = TopicKind("appeal", AppealMessage, False, True, 1, False)
 ROUND = TopicKind("round", RoundMessage, True, False, 1, False)
+OWN_ROUND = TopicKind("round", RoundMessage, True, True, 1, False)
 MASK_ROSTER = TopicKind("maskroster", MaskRosterMessage, True, False, 1, False)
 MASK_ASK = TopicKind("maskask", MaskAskMessage, True, False, 1, False)
+ORDER = TopicKind("order", OrderMessage, True, True, 1, False)
 CERTIFICATE = TopicKind("certificate", CertificateMessage, True, False, 1, True)
+AUDIT = TopicKind("audit", AuditAskMessage, True, True, 1, False)
+STANDING = TopicKind("standing", StandingMessage, True, True, 1, True)
 SLOT = TopicKind("slot", SlotTotalsMessage, True, False, 1, True)
+PEAK = TopicKind("peak", PeakTotalsMessage, True, False, 1, True)
+RESERVE = TopicKind("reserve", ReserveTotalsMessage, True, False, 1, True)
 STATEMENT = TopicKind("statement", StatementMessage, True, True, 1, True)
 CURSOR = TopicKind("cursor", CursorMessage, True, True, 1, True)
 QUEEN_STATUS = TopicKind("status", StatusMessage, True, False, 1, True)
 
 KINDS = (
-    READING, DECLARE, COUNTERSIGN, WORKER_STATUS, MASK_KEY, MASK_OPEN,
-    ROUND, MASK_ROSTER, MASK_ASK, CERTIFICATE, SLOT, STATEMENT, CURSOR, QUEEN_STATUS,
+    READING, DECLARE, COUNTERSIGN, WORKER_STATUS, MASK_KEY, MASK_OPEN, POWER, OFFER, ACCEPT, GRID,
+    DISCLOSE, APPEAL, AUDIT, STANDING,
+    ROUND, OWN_ROUND, MASK_ROSTER, MASK_ASK, ORDER, CERTIFICATE, SLOT, PEAK, RESERVE, STATEMENT, CURSOR, QUEEN_STATUS,
 )  # fmt: skip
 _WORKER_KINDS = {kind.name: kind for kind in KINDS if not kind.from_queen}
 _QUEEN_KINDS = {(kind.name, kind.addressed): kind for kind in KINDS if kind.from_queen}

@@ -24,6 +24,7 @@ _FIELDS: dict[type, str] = {
         "uint16 theta,uint16 fee,uint16 present,uint16 missing,int64 reserve,bytes32 readings,bytes32 terms"
     ),
     structs.PeakTotals: "uint32 hive,uint32 slot,uint64 charged,uint64 shared,bytes32 terms",
+    structs.ReserveTotals: "uint32 hive,uint32 slot,uint64 shared,uint64 moved,bytes32 terms",
     structs.HiveTerms: (
         "uint32 hive,uint32 version,uint32 fromSlot,bytes32 tariff,uint16 theta,uint16 fee,uint16 platformBps,"
         "uint64 maxPrice,uint32 maxPowerW,uint64 islandCeiling,uint8 coverDays"

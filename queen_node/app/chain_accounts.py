@@ -12,7 +12,7 @@ from queen_node.chain import ChainError, OnchainAccount, SettlementChain
 from queen_node.chain.nodes import Nodes
 from queen_node.chain.policy import parse_finality
 from queen_node.chain.settlement import queen_policy
-from queen_node.settings import Loaded, sender_secret
+from queen_node.settings import Loaded, sender_key
 from queen_node.store import Store, accounts, chain_events
 from queen_node.store.records import CoverRow
 
@@ -58,7 +58,7 @@ def open_chain(loaded: Loaded, store: Store, pause: Callable[[float], None] = ti
         chain.rpc_urls,
         settings.hive.chain_id,
         contract,
-        sender_secret(loaded),
+        sender_key(loaded),
         IntentRows(store),
         policy,
         pause,

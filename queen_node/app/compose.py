@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,18 +19,24 @@ from honey_edge.wire.typed_data import struct_hash
 from queen_node import connection, downlink
 from queen_node.app.accounts_view import ChainWork, build_chain_work
 from queen_node.app.dispatch import Dispatcher, Takers
+from queen_node.app.fair_play import build_fair_play
+from queen_node.app.feeder import build_feeder, told_by
+from queen_node.app.mother import Motherhood, motherhood
 from queen_node.app.presence import Presence
+from queen_node.app.realtime import real_time_desk
 from queen_node.app.timetable import Connection, Timetable
 from queen_node.channels.keeper import ChannelRules, Channels
 from queen_node.closing.decide import Rules
 from queen_node.closing.runner import Closer
 from queen_node.coordinator.certify import certificate_message
 from queen_node.coordinator.conductor import Coordinator, RoundRules
+from queen_node.coordinator.guided import GuidedCoordinator
 from queen_node.coordinator.masked_desk import MaskDesk, MaskRules
 from queen_node.ingest.checks import StepLimit
 from queen_node.ingest.receiver import Ingest, IngestRules
+from queen_node.mother.booking import due as mother_due
 from queen_node.settings import Loaded, QueenSettings, queen_signer
-from queen_node.store import Store, books, readings
+from queen_node.store import Store, books, islands, periods, readings
 from queen_node.store.refusals import Refusals
 
 _LOG = logging.getLogger(__name__)
@@ -63,32 +69,71 @@ class Queen:
             times.most_iterations,
             import_w=grid.import_w,
             export_w=grid.export_w,
-            peak_micro_per_kw=grid.peak_micro_per_kw,
+            peak_micro_per_kw=grid.peak_micro_per_kw or loaded.tariff.daily_peak_micro_per_kw,
         )
         down = self.downlink
         masks = self._mask_desk() if settings.masks.on else None
         if masks is not None:
             rules = replace(rules, collector=masks.collector)
-        self.coordinator = Coordinator(
-            clock, store, rules, self.refusals, down.round, self.presence.online, down.certificate
-        )
-        takers = Takers(self.ingest, self.channels, self.coordinator, self.presence, self.refusals, masks)
-        self.dispatcher = Dispatcher(hive, takers, settings.limits, now, self.downlink.statements)
-        self.dispatcher.enrol([worker.address for worker in loaded.workers])
+        self.feeder = build_feeder(loaded, clock, store, self.refusals, down, self._highest_mv)
+        rules = self.feeder.ruled(rules, terms.island_ceiling)
         self.meter = connection.GrantedMeter(store) if settings.meter.kind == "granted" else None
         metered = connection.slot_energy if self.meter else connection.no_meter
+        self.fair_play = build_fair_play(loaded, clock, store, signer, self.refusals, down, metered)
+        rules = replace(rules, collector=self.fair_play.watching(rules.collector))
+        conductor = Coordinator if settings.mother is None else GuidedCoordinator
+        self.coordinator = conductor(
+            clock,
+            store,
+            rules,
+            self.refusals,
+            told_by(self.feeder.desk, down),
+            self.fair_play.admitted(self.presence.online),
+            down.certificate,
+        )
+        self.minutes = real_time_desk(loaded, clock, store, signer, self.refusals, down)
+        takers = Takers(
+            self.ingest,
+            self.channels,
+            self.coordinator,
+            self.presence,
+            self.refusals,
+            masks,
+            self.minutes,
+            self.feeder.intake,
+            self.fair_play,
+        )
+        self.dispatcher = Dispatcher(hive, takers, settings.limits, now, self.downlink.statements)
+        self.dispatcher.enrol([worker.address for worker in loaded.workers])
+        self.mother: Motherhood | None = None
+        if isinstance(self.coordinator, GuidedCoordinator):
+            self.mother = motherhood(loaded, clock, store, self.coordinator, self.refusals)
         closing_rules = Rules(terms, struct_hash(terms), loaded.tariff)
         self.timetable = Timetable(
             clock,
             settings.times,
-            Closer(store, closing_rules, domain, signer, metered),
+            Closer(
+                store,
+                closing_rules,
+                domain,
+                signer,
+                metered,
+                islands.island_throughout,
+                settings.fairplay.suspension,
+                mother_due,
+            ),
             self.channels,
-            self.coordinator,
+            self.mother.rounds if self.mother is not None else self.coordinator,
             self.downlink,
             self.session.connected,
             self.connection,
             self.presence.online,
+            self.fair_play,
         )
+
+    def _highest_mv(self) -> int | None:
+        """The highest phase voltage of the connection point's meter (millivolts), as far as it says one."""
+        return self.meter.highest_mv if self.meter is not None else None
 
     def _mask_desk(self) -> MaskDesk:
         settings, loaded = self._loaded.settings, self._loaded
@@ -122,10 +167,14 @@ class Queen:
         await self.downlink.receipts(self.ingest.newest)
         with self._store.begin() as tx:
             last, certified = books.last_closed(tx), books.last_certified(tx)
+            settled = periods.newest_periods(tx)
         if last is not None:
             await self.downlink.slot_totals(last.message)
+        for period in settled:
+            await self.downlink.period(period)
         if certified is not None:
             await self.downlink.certificate(certificate_message(hive, certified))
+        await self.fair_play.again()
         await self.downlink.statements(self.channels.issue_due())
         await self.downlink.statements(self.channels.newest())
         online = downlink.status(hive, online=True, version=VERSION, at_unix_s=int(now))
@@ -199,8 +248,14 @@ async def _tasks(
             group.create_task(queen.timetable.coordinate(), name="coordination"),
             group.create_task(work.view.run(), name="accounts"),
         ]
+        if queen.minutes is not None:
+            tasks.append(group.create_task(queen.minutes.run(), name="minutes"))
         if work.settlement is not None:
             tasks.append(group.create_task(work.settlement.run(), name="settlement"))
+        tasks += [group.create_task(_lasting(work), name=name) for name, work in queen.feeder.tasks()]
+        if queen.mother is not None:
+            tasks.append(group.create_task(queen.mother.session.run(), name="mother-broker"))
+            tasks.append(group.create_task(queen.mother.answering.run(), name="mother-rounds"))
         if granted is not None:
             serving = granted.serve("queen", grant_socket, queen.report, queen.on_grant)
             tasks.append(group.create_task(_until_closed(serving, stop), name="granted-time"))
@@ -212,6 +267,10 @@ async def _tasks(
                 await queen.farewell()
         for task in tasks:
             task.cancel()
+
+
+async def _lasting(work: Awaitable[None]) -> None:
+    await work
 
 
 async def _until_closed(serving: Any, stop: asyncio.Event) -> None:

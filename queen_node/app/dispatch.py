@@ -3,13 +3,31 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from honey_edge.wire.topics import COUNTERSIGN, DECLARE, MASK_KEY, MASK_OPEN, READING, WORKER_STATUS, TopicError, parse
+from honey_edge.wire.topics import (
+    ACCEPT,
+    APPEAL,
+    COUNTERSIGN,
+    DECLARE,
+    DISCLOSE,
+    GRID,
+    MASK_KEY,
+    MASK_OPEN,
+    OFFER,
+    POWER,
+    READING,
+    WORKER_STATUS,
+    TopicError,
+    parse,
+)
+from queen_node.app.fair_play import FairPlay
 from queen_node.app.presence import Presence
 from queen_node.channels.keeper import Channels
 from queen_node.coordinator.conductor import Coordinator
 from queen_node.coordinator.masked_desk import MaskDesk
 from queen_node.ingest.limits import TokenBucket
 from queen_node.ingest.receiver import Ingest
+from queen_node.ingest.voltages import VoltageIntake
+from queen_node.realtime.desk import RealTimeDesk
 from queen_node.settings import LimitsSection
 from queen_node.store.records import RejectedRow, StatementRow
 from queen_node.store.refusals import Refusals
@@ -25,6 +43,19 @@ class Takers:
     presence: Presence
     refusals: Refusals
     masks: MaskDesk | None = None
+    minutes: RealTimeDesk | None = None
+    voltages: VoltageIntake | None = None
+    fair_play: FairPlay | None = None
+
+
+_ROUNDS = {DECLARE.name, MASK_KEY.name, MASK_OPEN.name}
+"""What a suspended home has no part in."""
+
+_MINUTES: dict[str, Callable[[RealTimeDesk, str, bytes], None]] = {
+    POWER.name: RealTimeDesk.receive_power,
+    OFFER.name: RealTimeDesk.receive_offer,
+    ACCEPT.name: RealTimeDesk.receive_accept,
+}
 
 
 class Dispatcher:
@@ -71,12 +102,20 @@ class Dispatcher:
         takers = self._takers
         if kind == READING.name:
             takers.ingest.offer(worker, payload)
+        elif kind in _ROUNDS and takers.fair_play is not None and worker in takers.fair_play.suspended:
+            self._refuse(worker, kind, "suspended", "", b"", keep=False)
         elif kind == DECLARE.name:
             takers.coordinator.receive(worker, payload)
+        elif kind in (DISCLOSE.name, APPEAL.name) and takers.fair_play is not None:
+            takers.fair_play.receive(kind, worker, payload)
         elif kind == MASK_KEY.name and takers.masks is not None:
             takers.masks.receive_key(worker, payload)
         elif kind == MASK_OPEN.name and takers.masks is not None:
             takers.masks.receive_reveal(worker, payload)
+        elif kind in _MINUTES and takers.minutes is not None:
+            _MINUTES[kind](takers.minutes, worker, payload)
+        elif kind == GRID.name and takers.voltages is not None:
+            takers.voltages.receive(worker, payload)
         elif kind == COUNTERSIGN.name:
             following = takers.channels.receive(worker, payload)
             if following is not None:

@@ -8,18 +8,29 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from drivers.clock import Clock
 from honey_edge.model.slots import SLOT_S, slot_at, slot_end_unix_s, slot_start_unix_s
 from queen_node.channels.keeper import Channels
 from queen_node.closing.runner import Closer
-from queen_node.coordinator.conductor import Coordinator
 from queen_node.downlink import Downlink
 from queen_node.settings import TimesSection
+from queen_node.store.records import ClosedSlot, RoundRow
 
 _LOG = logging.getLogger(__name__)
 _HEARD_WITHIN_S = 1.0
 """After a restart the Workers' retained statuses have come by then."""
+
+
+class Coordinates(Protocol):
+    """What runs a slot's round: a Coordinator, or one under a mother."""
+
+    def interrupted(self, first_slot: int) -> bool:
+        """Whether a round for these slots was begun and not ended, by a daemon that is no more."""
+
+    async def coordinate(self, first_slot: int, until_unix_s: float) -> RoundRow | None:
+        """Runs a round for first_slot .. first_slot + 95."""
 
 
 class Connection:
@@ -39,6 +50,16 @@ class Connection:
         self.connected.clear()
 
 
+class AtClosing(Protocol):
+    """What else is due when a slot is closed."""
+
+    async def closed(self, closed: ClosedSlot) -> None:
+        """Before its Statements are issued."""
+
+    async def stated(self, closed: ClosedSlot) -> None:
+        """After that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timetable:
     """The Queen's time-driven tasks."""
@@ -47,11 +68,12 @@ class Timetable:
     times: TimesSection
     closer: Closer
     channels: Channels
-    coordinator: Coordinator
+    coordinator: Coordinates
     downlink: Downlink
     session_connected: asyncio.Event
     connection: Connection
     online: Callable[[], set[str]]
+    fair_play: AtClosing | None = None
 
     async def close_slots(self) -> None:
         """Closes every slot in order, for ever."""
@@ -89,7 +111,14 @@ class Timetable:
             money.surplus, totals.reserve,
         )  # fmt: skip
         await self.downlink.slot_totals(closed.message)
+        for period in self.closer.periods_of(slot):
+            _LOG.info("period_settled kind=%d slot=%d paid_pico=%d", period.kind, slot, period.paid_pico)
+            await self.downlink.period(period)
+        if self.fair_play is not None:
+            await self.fair_play.closed(closed)
         await self.downlink.statements(self.channels.issue_due())
+        if self.fair_play is not None:
+            await self.fair_play.stated(closed)
         now = self.clock.now_unix_s()
         if slot_end_unix_s(slot + 1) + self.times.close_after_s > now:
             await self._countersigned(now + self.times.countersigned_after_s - self.times.close_after_s)

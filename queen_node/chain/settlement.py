@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from honey_edge.wire.signing import Signer
 from honey_edge.wire.typed_data import Domain
 from queen_node.chain.artifacts import artifact
 from queen_node.chain.calls import Call, allowed_calls, decode_event
@@ -26,6 +27,7 @@ from queen_node.chain.records import (
     SettlementReceipt,
     TxReceipt,
 )
+from queen_node.chain.signer import ListedSigner
 from queen_node.chain.transactions import Simulation, Transactions
 
 CONTRACT = "EnergySettlement"
@@ -50,21 +52,22 @@ class SettlementChain:
         rpc_urls: Sequence[str],
         chain_id: int,
         contract: str,
-        secret: bytes,
+        key: bytes | Signer,
         intents: IntentStore,
         policy: TxPolicy | None = None,
         pause: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.time,
         nodes: Nodes | None = None,
     ) -> None:
-        """`contract` is 40 hex digits, `secret` the 32 bytes of the sending key (the Queen's).
+        """`contract` is 40 hex digits, `key` the sending key (the Queen's) or its Signer.
 
         `nodes` takes the place of `rpc_urls` where agreement or time-outs are not the usual ones.
         """
         self.contract = contract.removeprefix("0x").lower()
         self.nodes = nodes or Nodes(rpc_urls, chain_id)
         chosen = policy or queen_policy(self.contract)
-        self.transactions = Transactions(self.nodes, secret, intents, chosen, pause, now, {self.contract: CONTRACT})
+        sender = ListedSigner(key, chosen.allowed)
+        self.transactions = Transactions(self.nodes, sender, intents, chosen, pause, now, {self.contract: CONTRACT})
         self._intents = intents
         self._domain = Domain(chain_id, bytes.fromhex(self.contract))
         self._closing_checked = False

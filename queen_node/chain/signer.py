@@ -1,13 +1,13 @@
 """The only place that signs transactions: it refuses every target and function that is not on its list.
 
-EIP-1559 transactions (type 2). A hardware signer has the same two members.
+EIP-1559 transactions (type 2); the key may be on a security token.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from honey_edge.wire.keccak import keccak
-from honey_edge.wire.signing import KeySigner
+from honey_edge.wire.signing import KeySigner, Signer
 from queen_node.chain.envelope import signed_1559, unsigned_1559
 from queen_node.chain.errors import NotAllowed
 
@@ -38,10 +38,11 @@ class TxSigner(Protocol):
 
 
 class ListedSigner:
-    """A key in memory with the list of what it may call; to itself it may send nothing (which fills a nonce)."""
+    """A key with the list of what it may call; to itself it may send nothing (which fills a nonce)."""
 
-    def __init__(self, secret: bytes, allowed: frozenset[tuple[str, bytes]]) -> None:
-        self._key, self._allowed = KeySigner(secret), allowed
+    def __init__(self, key: bytes | Signer, allowed: frozenset[tuple[str, bytes]]) -> None:
+        """`key` is a Signer, wherever its key is, or the 32 bytes of one."""
+        self._key, self._allowed = KeySigner(key) if isinstance(key, bytes) else key, allowed
 
     @property
     def address(self) -> str:

@@ -20,12 +20,13 @@ from honey_edge.wire.statement_message import CoverTold, statement_message
 from honey_edge.wire.typed_data import Domain, digest
 from queen_node.channels.statement import (
     Evidence,
+    SignedPeriod,
     SignedTotals,
     credit_runs_out,
     draft_statement,
     lines_for_one,
 )
-from queen_node.store import Store, accounts, books, readings
+from queen_node.store import Store, accounts, books, periods, readings
 from queen_node.store.records import LineRow, RejectedRow, StatementRow, WorkerRow
 from queen_node.store.refusals import Refusals
 
@@ -126,32 +127,45 @@ class Channels:
         newest = books.newest_statement(tx, row.worker)
         if row.frozen or not row.is_open or (newest is not None and newest.reason is None):
             return None
-        lines = lines_for_one(books.pending_lines(tx, row.worker, MAX_LINES))
+        waiting = periods.pending_charges(tx, row.worker)
+        lines = lines_for_one(books.pending_lines(tx, row.worker, MAX_LINES), waiting)
         if not lines:
             return None
         statement_slot = lines[-1].slot
+        charges = [one for one in waiting if one.after_slot <= statement_slot]
         first = day_of(statement_slot) * SLOTS_PER_DAY
         earlier = books.lines_of_statements(tx, row.worker, first, first + SLOTS_PER_DAY - 1)
-        evidence = self._evidence(tx, row.worker, [*earlier, *lines])
+        before = periods.charges_of_statements(tx, row.worker, first, first + SLOTS_PER_DAY - 1)
+        evidence = self._evidence(tx, row.worker, [*earlier, *lines], [*before, *charges])
         rules = self._rules
         worker = bytes.fromhex(row.worker)
-        statement = draft_statement(rules.hive, worker, lines, evidence.leaves(earlier), evidence)
+        day_leaves = evidence.leaves(earlier, before)
+        statement = draft_statement(rules.hive, worker, lines, day_leaves, evidence, charges)
         hashed = digest(rules.domain, statement)
         cover = accounts.read_cover(tx)
         told = CoverTold(lines[-1].funding_micro, cover.pool_micro, cover.pending_micro, cover.block)
         signature = rules.signer.sign(hashed)
-        message = encode(statement_message(statement, signature, told, evidence.statement_lines(lines)))
+        told_lines, told_charges = evidence.statement_lines(lines), evidence.charge_lines(charges)
+        message = encode(statement_message(statement, signature, told, told_lines, told_charges))
         issued = StatementRow(row.worker, statement.slot, hashed, statement.net, message)
         books.add_statement(tx, issued, statement_slot)
         self._warn_of_credit(row, [*earlier, *lines])
         return issued
 
-    def _evidence(self, tx: Connection, worker: str, lines: list[LineRow]) -> Evidence:
+    def _evidence(
+        self, tx: Connection, worker: str, lines: list[LineRow], charges: list[periods.ChargeRow]
+    ) -> Evidence:
         stored = readings.readings_of(tx, worker, lines[0].slot, lines[-1].slot)
         return Evidence(
             {line.slot: self._signed_totals(tx, line.slot) for line in lines},
             {row.reading.slot: row.hash for row in stored},
+            {(one.kind, one.slot): self._signed_period(tx, one.kind, one.slot) for one in charges},
         )
+
+    def _signed_period(self, tx: Connection, kind: int, slot: int) -> SignedPeriod:
+        row = periods.period(tx, kind, slot)
+        assert row is not None, f"a charge of slot {slot} was booked but its period never signed"
+        return SignedPeriod(*row.signed)
 
     def _signed_totals(self, tx: Connection, slot: int) -> SignedTotals:
         known = self._totals.get(slot)

@@ -4,15 +4,19 @@ All lines of one Statement were booked under one funding, because the Worker rec
 that the message tells; a change of funding therefore ends a Statement.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from honey_edge.billing.account import statement_net_micro
+from honey_edge.wire.charge_lines import ChargeLine
 from honey_edge.wire.merkle import merkle_root
 from honey_edge.wire.messages import MAX_LINES
 from honey_edge.wire.recompute import line_leaves
-from honey_edge.wire.statement_message import StatementLine
-from honey_edge.wire.structs import SlotTotals, Statement
+from honey_edge.wire.statement_message import MAX_CHARGES, StatementLine
+from honey_edge.wire.structs import PeakTotals, ReserveTotals, SlotTotals, Statement
+from honey_edge.wire.typed_data import struct_hash
+from queen_node.store.periods import ChargeRow
 from queen_node.store.records import LineRow
 
 
@@ -25,18 +29,48 @@ class SignedTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedPeriod:
+    """A period's totals with the Queen's signature."""
+
+    totals: PeakTotals | ReserveTotals
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """What lines refer to: totals by slot, and the hash of the Worker's reading of each slot."""
+    """What lines and charges refer to.
+
+    Totals by slot, the hash of the Worker's reading of each slot, and the totals of periods by (kind, last slot).
+    """
 
     totals: Mapping[int, SignedTotals]
     reading_hashes: Mapping[int, bytes]
+    periods: Mapping[tuple[int, int], SignedPeriod] = field(default_factory=dict)
 
-    def leaves(self, lines: Sequence[LineRow]) -> tuple[bytes, ...]:
-        """The evidence leaves of lines, in their order."""
+    def leaves(self, lines: Sequence[LineRow], charges: Sequence[ChargeRow] = ()) -> tuple[bytes, ...]:
+        """The evidence leaves of lines and charges, in the order of the account."""
         found: list[bytes] = []
-        for line in lines:
-            found += line_leaves(self.reading_hashes[line.slot], self.totals[line.slot].totals, line.kind)
+        for one in in_order(lines, charges):
+            if isinstance(one, LineRow):
+                found += line_leaves(self.reading_hashes[one.slot], self.totals[one.slot].totals, one.kind)
+            else:
+                found.append(struct_hash(self.periods[one.kind, one.slot].totals))
         return tuple(found)
+
+    def charge_lines(self, charges: Sequence[ChargeRow]) -> list[ChargeLine]:
+        """The charges as a statement message carries them."""
+        return [
+            ChargeLine(
+                one.kind,
+                self.periods[one.kind, one.slot].totals,
+                self.periods[one.kind, one.slot].signature,
+                one.after_slot,
+                one.quantity_milliwh,
+                one.amount_pico,
+                one.net_pico,
+            )
+            for one in charges
+        ]
 
     def statement_lines(self, lines: Sequence[LineRow]) -> list[StatementLine]:
         """The lines as a statement message carries them."""
@@ -55,29 +89,43 @@ class Evidence:
         ]
 
 
-def lines_for_one(waiting: Sequence[LineRow]) -> list[LineRow]:
-    """The oldest waiting lines that fit one Statement: at most 192, all under one funding."""
+def in_order(lines: Sequence[LineRow], charges: Sequence[ChargeRow]) -> list[LineRow | ChargeRow]:
+    """Lines and charges as the account took them: a charge stands after the line of its `after_slot`."""
+    places = [(one.slot, 0) for one in lines] + [(one.after_slot, 1) for one in charges]
+    both: list[LineRow | ChargeRow] = [*lines, *charges]
+    return [both[k] for k in sorted(range(len(both)), key=places.__getitem__)]
+
+
+def lines_for_one(waiting: Sequence[LineRow], charges: Sequence[ChargeRow] = ()) -> list[LineRow]:
+    """The oldest waiting lines that fit one Statement: at most 192, all under one funding, with at most 64 charges."""
     taken: list[LineRow] = []
+    after = sorted(one.after_slot for one in charges)
     for line in waiting[:MAX_LINES]:
-        if taken and line.funding_micro != taken[0].funding_micro:
+        full = bisect_right(after, line.slot) > MAX_CHARGES
+        if taken and (full or line.funding_micro != taken[0].funding_micro):
             break
         taken.append(line)
     return taken
 
 
 def draft_statement(
-    hive: int, worker: bytes, lines: Sequence[LineRow], day_leaves: Sequence[bytes], evidence: Evidence
+    hive: int,
+    worker: bytes,
+    lines: Sequence[LineRow],
+    day_leaves: Sequence[bytes],
+    evidence: Evidence,
+    charges: Sequence[ChargeRow] = (),
 ) -> Statement:
-    """The Statement that carries `lines`; `day_leaves` are those of the both-signed Statements of its day."""
-    newest = lines[-1]
+    """The Statement that carries lines and charges; `day_leaves` are of the both-signed Statements of its day."""
+    newest, last = lines[-1], in_order(lines, charges)[-1]
     return Statement(
         hive=hive,
         worker=worker,
         slot=newest.slot,
-        net=statement_net_micro(newest.net_pico, newest.funding_micro),
+        net=statement_net_micro(last.net_pico, newest.funding_micro),
         imported=newest.imported,
         exported=newest.exported,
-        readings=merkle_root([*day_leaves, *evidence.leaves(lines)]),
+        readings=merkle_root([*day_leaves, *evidence.leaves(lines, charges)]),
     )
 
 

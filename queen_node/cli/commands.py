@@ -8,7 +8,24 @@ from typing import Any
 
 import typer
 
-from queen_node.cli import bills, chain, channel, codes, hives, limit, market, meter, period, pool, queen, vote
+from queen_node.cli import (
+    bills,
+    chain,
+    channel,
+    codes,
+    flex,
+    hives,
+    island,
+    limit,
+    market,
+    meter,
+    period,
+    pool,
+    queen,
+    standing,
+    voltage,
+    vote,
+)
 
 app = typer.Typer(
     help="The operator's command of a Hive.",
@@ -25,9 +42,13 @@ _NOUNS = {
     "channel": channel.channels,
     "market": market.market,
     "limit": limit.limits,
+    "island": island.islands,
+    "voltage": voltage.voltages,
+    "standing": standing.standings,
     "chain": chain.chains,
     "meter": meter.meters,
     "pool": pool.pools,
+    "flex": flex.flexes,
     "vote": vote.votes,
 }
 for _noun, _group in _NOUNS.items():

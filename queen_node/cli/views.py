@@ -9,11 +9,13 @@ from honey_edge.model.slots import SLOTS_PER_DAY
 from honey_edge.wire.structs import SlotTotals
 from queen_node.cli.output import NotFound, slot_end_utc
 from queen_node.settings import Loaded
-from queen_node.store import accounts, books, readings
+from queen_node.store import accounts, books, periods, readings
+from queen_node.store.periods import ChargeRow
 from queen_node.store.records import LineRow, RoundRow, WorkerRow
 
 Document = dict[str, Any]
-KINDS = ("pooled", "alone", "arrears")
+_CHARGES_SHOWN = 12
+KINDS = ("pooled", "alone", "arrears", "peak", "share of the reserve")
 
 
 def status(tx: Connection, loaded: Loaded) -> Document:
@@ -115,6 +117,7 @@ def worker_show(tx: Connection, name: str) -> Document:
         if newest is None
         else {"slot": newest.slot, "net_micro": newest.net_micro, "answer": _answer(newest.reason)},
         "lines": [_line(line) for line in books.lines_of(tx, row.worker)[-SLOTS_PER_DAY:]],
+        "charges": [_charge(one) for one in periods.charges_of(tx, row.worker)[-_CHARGES_SHOWN:]],
         "refused": [
             {"at_unix_s": one.at_unix_s, "kind": one.kind, "reason": one.reason, "detail": one.detail}
             for one in readings.rejected_of(tx, row.worker)
@@ -134,6 +137,17 @@ def _line(line: LineRow) -> Document:
         "energy_milliwh": line.energy_milliwh,
         "amount_pico": line.amount_pico,
         "net_pico": line.net_pico,
+    }
+
+
+def _charge(row: ChargeRow) -> Document:
+    """A peak charge or a share of the reserve, which is money for the home and so below 0."""
+    return {
+        "period_end": slot_end_utc(row.slot),
+        "kind": KINDS[row.kind],
+        "quantity_milliwh": row.quantity_milliwh,
+        "amount_pico": row.amount_pico,
+        "net_pico": row.net_pico,
     }
 
 

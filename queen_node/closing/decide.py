@@ -20,10 +20,12 @@ from honey_edge.billing.clearing import (
     FULL_REPUTATION,
     SlotShares,
     choose_price,
+    is_balanced,
     share_surplus,
     tariff_cost_pico,
     totals_of,
 )
+from honey_edge.billing.tally import Tally, book_tallied
 from honey_edge.billing.tariff import Tariff
 from honey_edge.wire.merkle import merkle_path, merkle_root
 from honey_edge.wire.recompute import pool_of
@@ -58,11 +60,21 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class IslandPrices:
+    """What a slot without a connection to the grid is settled by, and the price announced within it; micro per kWh."""
+
+    buy: int
+    sell: int
+    announced: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClosingInput:
     """All that a closing follows from.
 
     `announced` is the price the last round announced for this slot (micro per kWh); `metered_pcc` the energy of the
-    Queen's own meter (None without one); `reserve_before` the running reserve, pico-coins.
+    Queen's own meter (None without one); `reserve_before` the running reserve, pico-coins. `island` when the Hive was
+    an island throughout the slot and its homes accepted prices for that.
     """
 
     slot: int
@@ -71,6 +83,7 @@ class ClosingInput:
     announced: int
     metered_pcc: int | None
     reserve_before: int
+    island: IslandPrices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +120,8 @@ def rebased(source: AccountInput) -> AccountInput:
     first = after[0].reading
     net, spans = (account.position.net_pico, account.position.spans) if account else (0, ())
     position = Position(first.slot, first.imported, first.exported, net, spans)
-    return replace(source, account=PositionRow(source.worker, first.slot, position), readings=tuple(after[1:]))
+    tally = account.tally if account else Tally()
+    return replace(source, account=PositionRow(source.worker, first.slot, position, tally), readings=tuple(after[1:]))
 
 
 def close_slot(given: ClosingInput) -> ClosingResult:
@@ -132,8 +146,11 @@ def close_slot(given: ClosingInput) -> ClosingResult:
         lines += [_line(p.source, booking, slot, ()) for booking in p.late]
         if own is not None:
             lines.append(_line(p.source, own, slot, paths[p.source.worker]))
-        newest = own.position if own is not None else p.account.position
-        positions.append(replace(p.account, position=newest))
+        account = p.account
+        if own is not None:
+            tally, _ = book_tallied(account.tally, account.position, own, given.rules.tariff)
+            account = replace(account, position=own.position, tally=tally)
+        positions.append(account)
     return ClosingResult(totals, tuple(lines), tuple(positions), money)
 
 
@@ -153,8 +170,9 @@ def _prepare(source: AccountInput, slot: int, tariff: Tariff) -> _Prepared:
             return _Prepared(source, account, tuple(late), stored)
         if reading.slot <= slot:
             booking = book_alone(account.position, _counters(stored), tariff)
+            tally, booking = book_tallied(account.tally, account.position, booking, tariff)
             late.append(booking)
-            account = replace(account, position=booking.position)
+            account = replace(account, position=booking.position, tally=tally)
     return _Prepared(source, account, tuple(late), None)
 
 
@@ -164,6 +182,9 @@ def _totals(given: ClosingInput, energies: Sequence[int], missing: int, root: by
     buy, sell = rules.tariff.prices(slot)
     bought, sold = totals_of(energies)
     pcc = given.metered_pcc if given.metered_pcc is not None and not missing else sum(energies)
+    announced, island = given.announced, _island(given, energies, missing)
+    if island is not None:
+        buy, sell, announced, pcc = island.buy, island.sell, island.announced, 0
     return SlotTotals(
         hive=rules.terms.hive,
         slot=slot,
@@ -172,7 +193,7 @@ def _totals(given: ClosingInput, energies: Sequence[int], missing: int, root: by
         pcc=pcc,
         buy=buy,
         sell=sell,
-        price=choose_price(given.announced, pcc, bought, sold, buy, sell),
+        price=choose_price(announced, pcc, bought, sold, buy, sell),
         theta=rules.terms.theta,
         fee=rules.terms.fee,
         present=len(energies),
@@ -181,6 +202,16 @@ def _totals(given: ClosingInput, energies: Sequence[int], missing: int, root: by
         readings=root,
         terms=rules.terms_hash,
     )
+
+
+def _island(given: ClosingInput, energies: Sequence[int], missing: int) -> IslandPrices | None:
+    """The island's prices where they may settle the slot: every reading there, nothing metered, both sides even.
+
+    Else the slot is settled as any other: without one home's reading the others' energies are not what flowed.
+    """
+    bought, sold = totals_of(energies)
+    whole = not missing and not given.metered_pcc and is_balanced(bought - sold, bought, sold)
+    return given.island if whole else None
 
 
 def _book(prepared: _Prepared, reading: StoredReading, totals: SlotTotals) -> Booking:

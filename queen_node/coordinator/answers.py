@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from honey_edge.market.errors import ProtocolError
+from honey_edge.market.homes.assets import FloatArray
+from honey_edge.market.rounds.anderson import HeldSums
 from honey_edge.market.rounds.stragglers import AnswerLedger, Sums
 from honey_edge.model.errors import HiveError
 from honey_edge.wire.messages import HORIZON_SLOTS, DeclareMessage
@@ -30,11 +32,30 @@ class CollectionLost(HiveError):
     code = "E-ROUND-LOST"
 
 
+class Witness(Protocol):
+    """Follows a round's open answers for the tests of fair play; it decides nothing in the round."""
+
+    def answered(
+        self,
+        worker: str,
+        iteration: int,
+        price_e7: tuple[int, ...],
+        power_w: tuple[int, ...],
+        state_kw: FloatArray,
+        target_kw: FloatArray,
+    ) -> None:
+        """An answer to the running broadcast was taken; w and v (kW) follow from the round's integers."""
+
+    def reopened(self, worker: str) -> None:
+        """A home opened anew in the middle of the round: what it answered before was another problem."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What a round is about; `largest_w` bounds a declared power.
 
-    `constants` are the last forecasts (W) of homes that do not take part.
+    `constants` are the last forecasts (W) of homes that do not take part. `believed` tells the least and the largest
+    power (W) of a home that is believed without its answering prices, None for one of which nothing was shown yet.
     """
 
     number: int
@@ -44,6 +65,8 @@ class Frame:
     sigma: int
     constants: Mapping[str, tuple[int, ...]]
     at_tariff: "Cost | None" = None
+    witness: Witness | None = None
+    believed: "Callable[[str], tuple[int, int] | None] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +131,10 @@ class Collector(Protocol):
 
     def finish(self, iteration: int) -> None:
         """The broadcast that goes out next is the final one."""
+
+    @property
+    def finals(self) -> Mapping[str, tuple[int, ...]]:
+        """What homes declared to the final broadcast, W per slot, as far as it is known."""
 
     def proven(self, at_price: Cost, at_tariff: Cost) -> Proven | None:
         """The sums for the certificate, None when a home did not tell; what a profile costs at price and tariff."""
@@ -175,6 +202,8 @@ class RoundAnswers:
                 return "round"
             ledger.rejoin(worker, message.power_w, self._price_e7)
             self._rejoined.add(worker)
+            if self._frame.witness is not None:
+                self._frame.witness.reopened(worker)
             return self._answered(worker)
         claims = (message.residual_e9_kw2, message.inner_e9_kw2)
         if claims == (0, ()):
@@ -184,6 +213,10 @@ class RoundAnswers:
             taken = ledger.take(worker, message.iteration, message.power_w, message.cost_e9_coin, *claims)
         if taken:
             self._last[worker] = (message.power_w, message.cost_e9_coin)
+            if self._frame.witness is not None and message.iteration == ledger.iteration:
+                self._frame.witness.answered(
+                    worker, message.iteration, self._price_e7, message.power_w, *ledger.followed(worker)
+                )
         if worker in ledger.impossible:
             return "impossible"
         return self._answered(worker) if message.iteration == ledger.iteration else ""
@@ -198,7 +231,8 @@ class RoundAnswers:
         """Ends iteration 0: homes that move go into the ledger, the others are constants."""
         moving = {w: m.power_w for w, m in self._openings.items() if m.flexible}
         fixed = {w: m.power_w for w, m in self._openings.items() if not m.flexible}
-        self._constants = {w: p for w, p in (dict(self._frame.constants) | fixed).items() if w not in moving}
+        constants = {w: p for w, p in (dict(self._frame.constants) | fixed).items() if w not in moving}
+        self._constants = plausible(self._frame, constants)
         if moving:
             self._last = {worker: (power_w, 0) for worker, power_w in moving.items()}
             self._ledger = AnswerLedger(
@@ -259,9 +293,19 @@ class RoundAnswers:
             self._ledger.drop(worker)
         return replace(found, residual_e9_kw2=0, inner_e9_kw2=()) if self._plain else found
 
+    def held(self) -> HeldSums:
+        """What the homes that move hold after the iteration that was closed last."""
+        assert self._ledger is not None
+        return self._ledger.held()
+
     def finish(self, iteration: int) -> None:
         """The broadcast that goes out next is the final one."""
         self._final = iteration
+
+    @property
+    def finals(self) -> Mapping[str, tuple[int, ...]]:
+        """What homes declared to the final broadcast, W per slot; what no home can draw is left out."""
+        return {worker: one.power_w for worker, one in self._proofs.items() if self._believable(one)}
 
     def proven(self, at_price: Cost, at_tariff: Cost) -> Proven | None:
         """The sums for the certificate; the Queen reckons for homes that cannot move, they for themselves else.
@@ -279,11 +323,30 @@ class RoundAnswers:
             alone += told.alone_e9_coin
         return Proven(bound, alone)
 
+    def proof(self, at_price: Cost) -> int | None:
+        """The sum of the bounds at the second price, cut in the same way; None when a home did not tell."""
+        total = 0
+        for worker, (power_w, cost) in self._last.items():
+            told = self._proofs.get(worker)
+            if told is None or told.proof_e9_coin is None or abs(told.proof_e9_coin) > MOST_COST_E9:
+                return None
+            total += min(told.proof_e9_coin, cost + at_price(power_w))
+        return total
+
 
 def sums(profiles: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     """Profiles added slot by slot (W)."""
     found = list(profiles)
     return tuple(sum(column) for column in zip(*found, strict=True)) if found else (0,) * HORIZON_SLOTS
+
+
+def plausible(frame: Frame, constants: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Forecasts of homes that answer no prices, cut to what their meters have shown (`fairplay.plausible`)."""
+    cut = {}
+    for worker, power_w in constants.items():
+        bounds = frame.believed(worker) if frame.believed is not None else None
+        cut[worker] = power_w if bounds is None else tuple(min(max(p, bounds[0]), bounds[1]) for p in power_w)
+    return cut
 
 
 async def plain_answers(frame: Frame, online: set[str]) -> Collector:

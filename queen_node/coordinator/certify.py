@@ -27,11 +27,14 @@ def tariff_cost_e9(power_w: Sequence[int], prices_micro: Sequence[tuple[int, int
     return energy_cost_e9(power_w, own)
 
 
-def certified(row: RoundRow, queen: QueenIteration, proven: Proven | None) -> RoundRow:
-    """The round with its certificate; without the homes' word only what the plans cost."""
+def certified(row: RoundRow, queen: QueenIteration, proven: Proven | None, proof_e9_coin: int | None) -> RoundRow:
+    """The round with its certificate; without the homes' word only what the plans cost.
+
+    `proof_e9_coin` is the sum of the homes' bounds at the second price, None where it was not asked for or told.
+    """
     if proven is None:
         return replace(row, upper_e9_coin=queen.certificate(0).upper_e9_coin)
-    told = queen.certificate(proven.bound_e9_coin, proven.alone_e9_coin)
+    told = queen.best_certificate(proven.bound_e9_coin, proven.alone_e9_coin, proof_e9_coin)
     return replace(row, upper_e9_coin=told.upper_e9_coin, lower_e9_coin=told.lower_e9_coin, gap_ppm=told.gap_ppm)
 
 

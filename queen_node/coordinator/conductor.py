@@ -7,12 +7,17 @@ that was interrupted by the Queen's own end is begun anew from its last price, a
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from drivers.clock import Clock
 from honey_edge.billing.tariff import Tariff
 from honey_edge.market.errors import MarketError
+from honey_edge.market.grid.feeder_round import FeederQueen
+from honey_edge.market.grid.island import IslandIteration, island_sigma
+from honey_edge.market.grid.network_round import OVERSHOOT
 from honey_edge.market.homes.assets import Tariff as MarketTariff
 from honey_edge.market.rounds.iteration import (
     MAX_ITERATIONS,
@@ -28,7 +33,7 @@ from honey_edge.wire.codec import MessageError, decode
 from honey_edge.wire.messages import HORIZON_SLOTS, CertificateMessage, DeclareMessage, RoundMessage
 from honey_edge.wire.signing import signed_by
 from honey_edge.wire.typed_data import Domain, digest
-from queen_node.coordinator.answers import CollectionLost, Collector, Frame, Opened, plain_answers
+from queen_node.coordinator.answers import CollectionLost, Collector, Frame, Opened, RoundAnswers, plain_answers
 from queen_node.coordinator.bounds import GridBounds, bounds_of
 from queen_node.coordinator.certify import (
     certificate_message,
@@ -36,8 +41,10 @@ from queen_node.coordinator.certify import (
     energy_cost_e9,
     tariff_cost_e9,
 )
+from queen_node.coordinator.masked import MaskedAnswers
+from queen_node.coordinator.nodes import NodeAnswers
 from queen_node.coordinator.pace import Pace
-from queen_node.store import Store, books, grid_limits
+from queen_node.store import Store, books, grid_limits, islands
 from queen_node.store.records import RejectedRow, RoundRow
 from queen_node.store.refusals import Refusals
 
@@ -63,7 +70,8 @@ class RoundRules:
 
     `import_w` and `export_w` are the settings' limits of the connection point (0: none; the grid operator's are in the
     store), `peak_micro_per_kw` is charged for the highest import of a day. `collector` makes what gathers a round's
-    answers; with `mix` the end of a round mixes the homes' last plans, which masked answers do not allow.
+    answers; with `mix` the end of a round mixes the homes' last plans.
+    `island_ceiling_micro` is the highest price (micro-coins per kWh) that the homes accepted without the grid.
     """
 
     hive: int
@@ -77,6 +85,14 @@ class RoundRules:
     peak_micro_per_kw: int = 0
     collector: Callable[[Frame, set[str]], Awaitable[Collector]] = plain_answers
     mix: bool = True
+    island_ceiling_micro: int = 0
+
+
+class Stepping(Protocol):
+    """What finds the next price: `gamma_e9` and `forget` are broadcast beside it."""
+
+    gamma_e9: tuple[int, ...]
+    forget: bool
 
 
 class Coordinator:
@@ -98,6 +114,8 @@ class Coordinator:
         self._pace = Pace(clock.now_unix_s, rules.answer_within_s)
         self._row = RoundRow(0, 0, 0, 0, 0, "none", 0.0, ())
         self._asked = 0
+        self._was_island = False
+        self._latest_unix_s = math.inf
         self._known: dict[str, tuple[int, tuple[int, ...]]] = {}
 
     def interrupted(self, first_slot: int) -> bool:
@@ -140,26 +158,15 @@ class Coordinator:
 
     async def _round(self, first_slot: int, until_unix_s: float, permille: int, *, last: bool) -> bool:
         """One attempt; False where limits do not hold, unless it is the last."""
-        tariff = self._market_tariff(first_slot)
-        answers, opened = await self._begin(tariff, first_slot)
-        number, start = self._row.number, self._row.prices_e7
+        tariff, bounds = self._market_tariff(first_slot), self._bounds(first_slot)
+        answers, opened = await self._begin(tariff, first_slot, island=bounds.island)
+        number = self._row.number
         if opened is None:
             return True
         if not opened.flexible:
             await self._finish(answers, CONSTANT, 1, _edge_prices(tariff, opened.constant_w))
             return True
-        bounds = self._bounds(first_slot)
-        queen = QueenIteration(
-            tariff,
-            opened.flexible,
-            self._row.sigma,
-            limits=bounds.tightened(permille),
-            constant_w=opened.constant_w,
-            price0_e7=start,
-            max_iterations=self._rules.most_iterations,
-            blend=self._rules.mix and not answers.masked,
-            alone_e9_coin=opened.alone_e9_coin,
-        )
+        queen = self._queen(tariff, answers, opened, bounds, permille)
         power_w = _agreed_w(queen, opened, await self._iterate(answers, opened, queen, until_unix_s))
         beyond_kw = 0.0 if queen.converged else bounds.beyond_kw(power_w, opened.constant_w)
         if beyond_kw:
@@ -170,16 +177,62 @@ class Coordinator:
         ended = CONVERGED if queen.converged else SHARED if beyond_kw else LIMIT
         shares = bounds.shares(opened) if beyond_kw else ((), ())
         blend = () if beyond_kw else queen.weights_e6
-        await self._finish(answers, ended, queen.iteration + 1, queen.agreed_e7, shares, blend)
+        if isinstance(answers, MaskedAnswers) and queen.iteration and not (beyond_kw or answers.lost):
+            await self._ask_bounds(answers, queen)
+        proof = () if beyond_kw or answers.masked else queen.proof_e7
+        await self._finish(answers, ended, queen.iteration + 1, queen.agreed_e7, shares, blend, proof)
         if queen.iteration and not beyond_kw:
             await self._certify(answers, queen)
+        if isinstance(queen, FeederQueen):
+            queen_over = queen.progress.excess_kw if queen.progress else 0.0
+            if queen.unkept or queen_over > OVERSHOOT:
+                _LOG.warning("voltage_band_broken round=%d share=%.4f", number, queen_over)
         return True
 
-    async def _begin(self, tariff: MarketTariff, first_slot: int) -> tuple[Collector, Opened | None]:
-        """Iteration 0: the starting price, and what the homes opened with; None where that is lost."""
+    def _queen(
+        self, tariff: MarketTariff, answers: Collector, opened: Opened, bounds: GridBounds, permille: int
+    ) -> QueenIteration:
+        """What finds the prices of an attempt: with a voltage band, of an island, or of a Hive on the grid."""
+        limits, rules = bounds.tightened(permille), self._rules
+        start, sigma = self._row.prices_e7, self._row.sigma
+        if isinstance(answers, NodeAnswers) and not bounds.island:
+            return answers.queen(tariff, sigma, limits, start, rules.most_iterations)
+        queen = (IslandIteration if bounds.island else QueenIteration)(
+            tariff,
+            opened.flexible,
+            sigma,
+            limits=limits,
+            constant_w=opened.constant_w,
+            price0_e7=start,
+            max_iterations=rules.most_iterations,
+            blend=rules.mix,
+            alone_e9_coin=opened.alone_e9_coin,
+        )
+        if isinstance(queen, IslandIteration):
+            queen.within(rules.island_ceiling_micro / _MICRO)
+        return queen
+
+    async def _begin(
+        self,
+        tariff: MarketTariff,
+        first_slot: int,
+        *,
+        island: bool = False,
+        begin_with: tuple[tuple[int, ...], int] | None = None,
+    ) -> tuple[Collector, Opened | None]:
+        """Iteration 0: the starting price, and what the homes opened with; None where that is lost.
+
+        `begin_with` is price and sigma that are given from outside.
+        """
         with self._store.begin() as tx:
             number, before = books.next_round_number(tx), books.last_round(tx)
-        start, sigma = _opening(tariff, before, first_slot)
+        # The prices of an island and of a Hive on the grid have nothing in common: each begins cold after the other.
+        start, sigma = _opening(tariff, before if island == self._was_island else None, first_slot)
+        if island:
+            sigma = island_sigma(tariff)
+        if begin_with is not None:
+            start, sigma = begin_with
+        self._was_island = island
         self._row = RoundRow(number, first_slot, 0, 0, 0, RUNNING, 0.0, start, sigma)
         asked = self._online()
         absent = {w: p for w, p in self._forecasts(first_slot).items() if w not in asked}
@@ -230,8 +283,8 @@ class Coordinator:
     def _bounds(self, first_slot: int) -> GridBounds:
         """What the connection point allows, as of now."""
         with self._store.begin() as tx:
-            given = grid_limits.limit_in_force(tx)
-        return bounds_of(self._rules.import_w, self._rules.export_w, given, first_slot)
+            given, island = grid_limits.limit_in_force(tx), islands.island_now(tx) is not None
+        return bounds_of(self._rules.import_w, self._rules.export_w, given, first_slot, island=island)
 
     async def _finish(
         self,
@@ -241,11 +294,12 @@ class Coordinator:
         price: tuple[int, ...],
         shares: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
         blend_e6: tuple[int, ...] = (),
+        proof_e7: tuple[int, ...] = (),
     ) -> None:
         """The final broadcast: Workers adopt the mixture of their last plans that it names, and declare it."""
         answers.finish(iteration)
         awaited = answers.present() & self._online()
-        await self._ask(answers, awaited, iteration, price, shares=shares, blend_e6=blend_e6)
+        await self._ask(answers, awaited, iteration, price, shares=shares, blend_e6=blend_e6, proof_e7=proof_e7)
         self._note(ended=ended)
         row = self._row
         _LOG.info(
@@ -253,13 +307,26 @@ class Coordinator:
             row.number, row.first_slot, row.broadcasts, row.flexible, ended, row.mismatch_kw,
         )  # fmt: skip
 
+    async def _ask_bounds(self, answers: MaskedAnswers, queen: QueenIteration) -> None:
+        """Under masks the homes' part of the certificate is asked for before the end, while their sums can be opened.
+
+        It has the number of the final broadcast, which counts no answer: the plans are those of the iteration before.
+        """
+        number, price = answers.broadcast(queen.agreed_e7, (), False), queen.agreed_e7
+        await self._ask(
+            answers, answers.movers() & self._online(), number, price, queen, proof_e7=queen.proof_e7 or price
+        )
+        await answers.close_bounds()
+
     async def _certify(self, answers: Collector, queen: QueenIteration) -> None:
         """Stores and publishes how far the agreement can be from the optimum."""
-        first, agreed = self._row.first_slot, queen.agreed_e7
+        first, agreed, ahead = self._row.first_slot, queen.agreed_e7, queen.proof_e7
         prices = [self._rules.tariff.prices(first + k) for k in range(HORIZON_SLOTS)]
         proven = answers.proven(lambda w: energy_cost_e9(w, agreed), lambda w: tariff_cost_e9(w, prices))
+        second = answers.proof if ahead and isinstance(answers, RoundAnswers | MaskedAnswers) else None
+        proof = second(lambda w: energy_cost_e9(w, ahead)) if second else None
         try:
-            self._row = certified(self._row, queen, proven)
+            self._row = certified(self._row, queen, proven, proof)
         except MarketError as error:
             _LOG.warning("certificate_failed round=%d reason=%r", self._row.number, str(error))
             return
@@ -274,9 +341,10 @@ class Coordinator:
         awaited: set[str],
         iteration: int,
         price: tuple[int, ...],
-        queen: QueenIteration | None = None,
+        queen: Stepping | None = None,
         shares: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
         blend_e6: tuple[int, ...] = (),
+        proof_e7: tuple[int, ...] = (),
     ) -> None:
         """One broadcast, and the wait for its answers; without `queen` it opens or ends the round."""
         self._asked = iteration
@@ -284,6 +352,7 @@ class Coordinator:
         final = queen is None and iteration > 0
         if final:
             deadline = self._clock.now_unix_s() + self._rules.answer_within_s
+        deadline = min(deadline, self._latest_unix_s)
         answers.expect(awaited)
         self._row = replace(self._row, broadcasts=self._row.broadcasts + 1, prices_e7=price)
         self._note()
@@ -303,6 +372,7 @@ class Coordinator:
                 import_share_ppm=shares[0],
                 export_share_ppm=shares[1],
                 blend_e6=blend_e6,
+                proof_e7=proof_e7,
             )
         )
         await self._clock.wait_for(answers.complete, deadline)

@@ -16,7 +16,7 @@ from honey_edge.wire.mask_messages import MaskRevealMessage
 from honey_edge.wire.mask_queen import MaskedQueen
 from honey_edge.wire.mask_vector import NOTHING, MaskedVector
 from honey_edge.wire.messages import HORIZON_SLOTS, DeclareMessage, Message
-from queen_node.coordinator.answers import MOST_COST_E9, CollectionLost, Cost, Frame, Opened, Proven, sums
+from queen_node.coordinator.answers import MOST_COST_E9, CollectionLost, Cost, Frame, Opened, Proven, plausible, sums
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ class MaskedAnswers:
         self._still: set[str] = set()
         self._constants: dict[str, tuple[int, ...]] = {}
         self._iteration, self._weights, self._masked, self._final = 0, 0, 0, False
+        self._bounds: tuple[int, int, int] | None = None
+        self.lost = False
         for queen in groups:
             queen.begin(0)
 
@@ -47,6 +49,11 @@ class MaskedAnswers:
     def profiles(self) -> Mapping[str, tuple[int, ...]]:
         """What homes that cannot move opened with; the others' is masked."""
         return self._constants
+
+    @property
+    def finals(self) -> Mapping[str, tuple[int, ...]]:
+        """Nothing: what a home declares is masked."""
+        return {}
 
     @property
     def groups(self) -> list[MaskedQueen]:
@@ -114,7 +121,7 @@ class MaskedAnswers:
         self._masked = len(self.movers())
         power_w = self._totals().power_w
         absent = {w: p for w, p in self._frame.constants.items() if w not in self._opened}
-        self._constants = absent | self._constants
+        self._constants = plausible(self._frame, absent | self._constants)
         constant_w, flexible = sums(self._constants.values()), len(self.movers() - self._still)
         if not flexible:
             constant_w, power_w = sums([constant_w, power_w]), NOTHING.power_w
@@ -144,14 +151,14 @@ class MaskedAnswers:
 
     async def close(self) -> Sums:
         """Ends an iteration; CollectionLost when a group cannot be opened or opens to what no homes can add up to."""
-        before = self.movers()
+        before, self.lost = self.movers(), True
         for lost in (await self._converse()).values():
             raise CollectionLost(f"masked iteration {self._iteration}: {lost}") from lost
         total = self._totals()
         largest = len(self._opened) * self._frame.largest_w
         if max(map(abs, total.power_w)) > largest or abs(total.cost_e9_coin) > len(self._opened) * MOST_COST_E9:
             raise CollectionLost(f"masked iteration {self._iteration} opens to more than {largest} W: an audit is due")
-        missing = tuple(sorted(before - self.movers()))
+        self.lost, missing = False, tuple(sorted(before - self.movers()))
         if missing:
             _LOG.warning("masks_left_out round=%d homes=%s", self._frame.number, ",".join(missing))
         # The products of homes that do not count are not known; those of the others are scaled up to all.
@@ -163,9 +170,32 @@ class MaskedAnswers:
         """The broadcast that goes out next is the final one."""
         self._final = True
 
+    async def close_bounds(self) -> None:
+        """Ends the question for the bounds. A home that was left out has told none: then there is no lower bound."""
+        before = self.movers()
+        lost = await self._converse()
+        if lost or self.movers() != before or len(before) < self._masked:
+            return
+        bound, proof, alone = self._totals().inner_e9_kw2[:3]
+        if max(abs(bound), abs(proof), abs(alone)) <= len(before) * MOST_COST_E9:
+            self._bounds = bound, proof, alone
+
     def proven(self, at_price: Cost, at_tariff: Cost) -> Proven | None:
-        """None: what a home would pay alone is not told under masks."""
-        return None
+        """The sums for the certificate; the plans in hand bound them, in sum. None where they were not told."""
+        if self._bounds is None:
+            return None
+        bound, _, alone = self._bounds
+        return Proven(
+            min(bound, self._in_hand(at_price)), alone + sum(at_tariff(power_w) for power_w in self._constants.values())
+        )
+
+    def proof(self, at_price: Cost) -> int | None:
+        """The sum of the bounds at the second price."""
+        return None if self._bounds is None else min(self._bounds[1], self._in_hand(at_price))
+
+    def _in_hand(self, at_price: Cost) -> int:
+        totals = self._totals()
+        return totals.cost_e9_coin + at_price(totals.power_w)
 
     async def _converse(self) -> dict[MaskedQueen, MaskLost]:
         """Requests and reveals until every group is open; the groups that never will be."""

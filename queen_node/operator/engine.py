@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from honey_edge.wire.signing import Signer
 from queen_node.chain.calls import Call, decode_error, decode_event
 from queen_node.chain.errors import CallReverted
 from queen_node.chain.intents import Intent, IntentState, IntentStore
@@ -14,6 +15,7 @@ from queen_node.chain.nodes import Nodes, error_data
 from queen_node.chain.policy import TxPolicy
 from queen_node.chain.records import TxReceipt
 from queen_node.chain.rpc import Request
+from queen_node.chain.signer import ListedSigner
 from queen_node.chain.transactions import Transactions
 from queen_node.operator.errors import InputError, TransactionFailed
 from queen_node.operator.port import Cost, Event, Head, Mined
@@ -34,13 +36,13 @@ class EngineChain:
         self,
         nodes: Nodes,
         intents: IntentStore,
-        secret: bytes | None,
+        key: bytes | Signer | None,
         now: Callable[[], float],
         policy: TxPolicy | None = None,
         sender: str = "",
     ) -> None:
         """`policy` gives caps and finality; its list of calls is replaced by the calls of each command."""
-        self.nodes, self._intents, self._secret, self._now = nodes, intents, secret, now
+        self.nodes, self._intents, self._key, self._now = nodes, intents, key, now
         self._policy = policy or TxPolicy(frozenset())
         self._sender = sender
         self._events: dict[tuple[str, int], list[Event]] = {}
@@ -58,7 +60,7 @@ class EngineChain:
         return self._sender
 
     def _transactions(self, calls: Sequence[Call]) -> Transactions:
-        if self._secret is None:
+        if self._key is None:
             raise InputError("--key: is missing", next_step="give the sender's key file with --key or HIVE_KEY")
         allowed = {(call.target, call.selector) for call in calls}
         if self._sender:
@@ -74,7 +76,8 @@ class EngineChain:
             p.max_fee_per_gas_wei,
             p.tip_wei,
         )
-        return Transactions(self.nodes, self._secret, self._intents, policy, now=self._now)
+        sender = ListedSigner(self._key, policy.allowed)
+        return Transactions(self.nodes, sender, self._intents, policy, now=self._now)
 
     # ---- Questions
 

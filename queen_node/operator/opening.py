@@ -19,7 +19,7 @@ from queen_node.operator.channels import Counter
 from queen_node.operator.desk import Desk
 from queen_node.operator.engine import EngineChain
 from queen_node.operator.errors import BookError, InputError
-from queen_node.settings import Loaded, queen_signer, sender_secret
+from queen_node.settings import Loaded, queen_signer, sender_key
 from queen_node.store import Store
 
 
@@ -110,7 +110,7 @@ def queen_desk(loaded: Loaded, store: Store, book: Path | None = None) -> Iterat
     settings = loaded.settings
     if not settings.chain.rpc_urls:
         raise InputError("this Hive has no chain", next_step="name [chain] rpc_urls in the settings")
-    secret = sender_secret(loaded)
+    key = sender_key(loaded)
     nodes = Nodes(
         settings.chain.rpc_urls, settings.hive.chain_id, settings.chain.agreement, settings.chain.max_lag_blocks
     )
@@ -121,7 +121,7 @@ def queen_desk(loaded: Loaded, store: Store, book: Path | None = None) -> Iterat
         replace_after_blocks=settings.chain.replace_after_blocks,
         finality=settings.chain.finality,
     )
-    chain = EngineChain(nodes, IntentRows(store), secret, time.time, policy)
+    chain = EngineChain(nodes, IntentRows(store), key, time.time, policy)
     desk = Desk(_queens_book(loaded, book), chain)
     yield QueenDesk(desk, Counter(settings.hive.hive, store, queen_signer(loaded)), loaded, chain)
 

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from honey_edge.billing.account import Position
+from honey_edge.billing.tally import Tally
 from queen_node.store.records import CoverRow, PositionRow, WorkerRow
-from queen_node.store.schema import cover, positions, workers
+from queen_node.store.schema import cover, lines, positions, workers
 
 
 def put_worker(tx: Connection, row: WorkerRow) -> None:
@@ -51,6 +52,7 @@ def put_positions(tx: Connection, rows: Iterable[PositionRow]) -> None:
             "exported": p.exported,
             "net_pico": str(p.net_pico),
             "spans": json.dumps(p.spans),
+            "tally": row.tally.text(),
         }
         changed = tx.execute(update(positions).where(positions.c.worker == row.worker).values(values))
         if not changed.rowcount:
@@ -63,8 +65,15 @@ def all_positions(tx: Connection) -> dict[str, PositionRow]:
     for row in tx.execute(select(positions)):
         spans = tuple(json.loads(row.spans))
         position = Position(row.slot, row.imported, row.exported, int(row.net_pico), spans)
-        found[row.worker] = PositionRow(row.worker, row.baseline_slot, position)
+        tally = Tally.of_text(row.tally) if row.tally else _first_tally(tx, row.worker)
+        found[row.worker] = PositionRow(row.worker, row.baseline_slot, position, tally)
     return found
+
+
+def _first_tally(tx: Connection, worker: str) -> Tally:
+    """The tally of an account that was begun before tallies were kept: nothing was charged or shared out yet."""
+    moved = select(func.coalesce(func.sum(func.abs(lines.c.energy_milliwh)), 0)).where(lines.c.worker == worker)
+    return Tally(int(tx.execute(moved).scalar_one()))
 
 
 def put_cover(tx: Connection, row: CoverRow) -> None:

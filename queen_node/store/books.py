@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 from honey_edge.wire.codec import decode
 from honey_edge.wire.messages import DeclareMessage, SlotTotalsMessage
 from honey_edge.wire.statement_message import StatementMessage
+from queen_node.store.periods import carry_charges, release_charges
 from queen_node.store.records import BothSigned, ClosedSlot, LineRow, RoundRow, SlotMoney, StatementRow
 from queen_node.store.schema import declarations, lines, rounds, statements, totals
 
@@ -52,6 +53,12 @@ def first_closed_slot(tx: Connection) -> int | None:
 def closed_slots(tx: Connection) -> list[ClosedSlot]:
     """All closed slots, in order."""
     return [_closed(row) for row in tx.execute(select(totals).order_by(totals.c.slot))]
+
+
+def closed_between(tx: Connection, first_slot: int, last_slot: int) -> list[ClosedSlot]:
+    """The closed slots of first_slot .. last_slot, in order."""
+    between = select(totals).where(totals.c.slot >= first_slot, totals.c.slot <= last_slot)
+    return [_closed(row) for row in tx.execute(between.order_by(totals.c.slot))]
 
 
 def closed_counted(tx: Connection) -> int:
@@ -103,21 +110,23 @@ def lines_of(tx: Connection, worker: str) -> list[LineRow]:
 
 
 def add_statement(tx: Connection, row: StatementRow, through_slot: int) -> None:
-    """Stores an issued Statement; all waiting lines up to `through_slot` are now carried by it."""
+    """Stores an issued Statement; all waiting lines and charges up to `through_slot` are now carried by it."""
     tx.execute(insert(statements).values({name: getattr(row, name) for name in row.__slots__}))
     c = lines.c
     waiting = update(lines).where(c.worker == row.worker, c.statement_slot.is_(None), c.slot <= through_slot)
     tx.execute(waiting.values(statement_slot=row.slot))
+    carry_charges(tx, row.worker, through_slot, row.slot)
 
 
 def answer_statement(tx: Connection, worker: str, slot: int, signature: bytes, reason: int, own_net_micro: int) -> None:
-    """Stores a Worker's answer; lines of an objected Statement wait again for the next one."""
+    """Stores a Worker's answer; lines and charges of an objected Statement wait again for the next one."""
     c = statements.c
     found = update(statements).where(c.worker == worker, c.slot == slot)
     tx.execute(found.values(worker_signature=signature, reason=reason, own_net_micro=own_net_micro))
     if reason:
         carried = update(lines).where(lines.c.worker == worker, lines.c.statement_slot == slot)
         tx.execute(carried.values(statement_slot=None))
+        release_charges(tx, worker, slot)
 
 
 def _statement(row: Row[tuple[object, ...]]) -> StatementRow:

@@ -12,7 +12,16 @@ from sqlalchemy import Connection, insert, inspect, text, update
 from sqlalchemy.schema import CreateColumn
 
 from honey_edge.wire.keccak import keccak
-from queen_node.store.schema import declarations, intent_hashes, intent_history, intents, metadata, rounds, schema
+from queen_node.store.schema import (
+    declarations,
+    intent_hashes,
+    intent_history,
+    intents,
+    metadata,
+    positions,
+    rounds,
+    schema,
+)
 
 _SETTLE = keccak(b"settle(uint32,uint32,bytes)")[:4]
 _WORD = 32
@@ -33,7 +42,7 @@ def migrated(tx: Connection, version: int) -> int:
 
 def _from_2(tx: Connection) -> None:
     """Adds certificates, declared powers, reputations and grid limits; rounds and Declarations of before have none."""
-    for table in (rounds, declarations):
+    for table in (rounds, declarations, positions):
         known = {column["name"] for column in inspect(tx).get_columns(table.name)}
         for column in table.columns:
             if column.name not in known:

@@ -1,8 +1,9 @@
 """What the store hands out: frozen records without SQL in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from honey_edge.billing.account import Position
+from honey_edge.billing.tally import Tally
 from honey_edge.wire.structs import Reading, SlotTotals, Statement
 
 
@@ -44,11 +45,12 @@ class StoredReading:
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """Where a Worker's account stands in the Queen's book, and which Reading its billing began at."""
+    """Where a Worker's account stands in the Queen's book, what it adds up, which Reading its billing began at."""
 
     worker: str
     baseline_slot: int
     position: Position
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)

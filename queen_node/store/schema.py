@@ -87,6 +87,7 @@ positions = Table(
     Column("exported", BigInteger, nullable=False),
     Column("net_pico", Text, nullable=False),
     Column("spans", Text, nullable=False),
+    Column("tally", Text, nullable=False, server_default=""),
 )
 
 totals = Table(

@@ -78,8 +78,7 @@ def curve(
     warm: WarmStart | None = None,
 ) -> list[float]:
     """Distance to the optimum after every iteration, as a share of the gain."""
-    blend = not network.sums_only
-    sigma = round_sigma(tariff, DT_H, settled=warm is not None, blend=blend)
+    sigma = round_sigma(tariff, DT_H, settled=warm is not None, blend=True)
     moving = [place for place, home in enumerate(homes) if home.flexible]
     fixed = [watts(home.base_kw) for home in homes if not home.flexible]
     queen = Open(
@@ -89,7 +88,7 @@ def curve(
         constant_w=column_sums(fixed, tariff.slots),
         price0_e7=None if warm is None else warm.price_e7,
         max_iterations=iterations,
-        blend=blend,
+        blend=True,
     )
     opening = [None if warm is None else warm.power_w[place] for place in moving]
     end = run_round(queen, [homes[place] for place in moving], sigma, opening=opening, eps=1e-4, network=network)
@@ -176,18 +175,25 @@ def bench_loss() -> list[dict[str, Any]]:
 
 
 def bench_certificate() -> list[dict[str, Any]]:
-    """The certificate after 20 iterations, and its lower bound against the optimum."""
-    gaps, bounds = [], []
+    """The certificate after 20 iterations, and how far its lower bound lies below the optimum.
+
+    Both are shares of the coordination gain, as every distance of a round is (oracles/README.md); the share of the
+    optimum's own cost stands beside it, which says little where sold sun pays for most of what is bought.
+    """
+    gaps, below, of_cost = [], [], []
     for kind in ("flat", "time_of_use", "peak"):
-        homes, ref = seeded_hive(1, 30), reference(kind, 30, 1)
-        done = solve_hive(homes, tariff_of(kind), max_iterations=20, certify=True).certificate
-        assert done is not None
-        gaps.append(math.inf if done.gap is None else done.gap)
-        lower = math.inf if done.lower_e9_coin is None else done.lower_e9_coin / 1e9
-        bounds.append((ref.optimum - lower) / max(1.0, abs(ref.optimum)))
+        for seed in SEEDS:
+            homes, ref = seeded_hive(seed, 30), reference(kind, 30, seed)
+            done = solve_hive(homes, tariff_of(kind), max_iterations=20, certify=True).certificate
+            assert done is not None
+            gaps.append(math.inf if done.gap is None else done.gap)
+            lower = -math.inf if done.lower_e9_coin is None else done.lower_e9_coin / 1e9
+            below.append((ref.optimum - lower) / ref.gain)
+            of_cost.append((ref.optimum - lower) / max(1.0, abs(ref.optimum)))
+    shares = {"least": round(min(below), 6), "of_the_optimum": round(statistics.median(of_cost), 6)}
     return [
         line("certificate_at_20", gaps, 1.5e-3, "share of the gain"),
-        line("certificate_lower_bound", bounds, 1e-4, "share of the optimum"),
+        line("certificate_lower_bound", below, 1e-4, "share of the gain", **shares),
     ]
 
 

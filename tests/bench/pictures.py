@@ -41,7 +41,8 @@ def _convergence(axes: Any, lines: Lines) -> bool:
     axes.axhline(1e-3, color="grey", linewidth=0.8, linestyle="--")
     axes.set_xlabel("broadcasts")
     axes.set_ylabel("distance to the optimum, share of the gain")
-    axes.legend(fontsize="x-small")
+    if curves:
+        axes.legend(fontsize="x-small")
     return bool(curves)
 
 
@@ -61,11 +62,15 @@ def _savings(axes: Any, lines: Lines) -> bool:
     kinds = ("batteries_alone_each_billed_alone", "batteries_alone_pooled", "batteries_coordinated")
     for place, kind in enumerate(kinds):
         axes.bar(
-            [at + 0.27 * (place - 1) for at in range(len(hives))], [hive[kind] for hive in hives], 0.25, label=kind
+            [at + 0.27 * (place - 1) for at in range(len(hives))],
+            [hive[kind] for hive in hives],
+            0.25,
+            label=kind.replace("_", " "),
         )
     axes.set_xticks(range(len(hives)), [hive["name"].removeprefix("economics_") for hive in hives])
     axes.set_ylabel("cost of the year")
-    axes.legend(fontsize="x-small")
+    if hives:
+        axes.legend(fontsize="x-small")
     return bool(hives)
 
 

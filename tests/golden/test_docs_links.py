@@ -279,8 +279,14 @@ def test_the_set_up_script_and_the_settings_of_the_operating_page_fit_each_other
 @pytest.mark.parametrize("page", ["atm90e32as", "eastron", "carlo-gavazzi", "sunspec", "modbus-profiles"])
 def test_the_settings_of_the_device_pages_are_known(page: str):
     for text in blocks(f"hardware/{page}.md", "toml"):
-        assert "meter" in tomllib.loads(text)
-        whole = text + '\n[broker]\nhost="a"\nca_file="a"\ncertificate_file="a"\nkey_file="a"\n[worker]\n' + WORKER
+        given = tomllib.loads(text)
+        assert given.keys() & {"meter", "battery", "serve"}
+        whole = (
+            text
+            + ("" if "meter" in given else '[meter]\nkind = "modbus-tcp:sunspec"\n')
+            + '\n[broker]\nhost="a"\nca_file="a"\ncertificate_file="a"\nkey_file="a"\n[worker]\n'
+            + WORKER
+        )
         assert read_settings(WorkerFile, whole, page).meter.kind
 
 

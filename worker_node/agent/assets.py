@@ -4,7 +4,7 @@ Integers without a solver, like `battery`. Energies in mWh, powers in W of elect
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from honey_edge.model.slots import SLOT_S, SLOTS_PER_DAY
@@ -209,16 +209,42 @@ class NoAssets:
         return AssetLook()
 
 
+def capped(points: SetPoints, limit_w: int | None) -> SetPoints:
+    """The set-points within a limit (W) of what battery, heat and car take together: each cut in proportion."""
+    taken_w = max(0, points.battery_w) + points.heat_w + points.car_w
+    if limit_w is None or taken_w <= limit_w:
+        return points
+    battery_w = max(0, points.battery_w) * limit_w // taken_w if points.battery_w > 0 else points.battery_w
+    return replace(
+        points,
+        battery_w=battery_w,
+        heat_w=points.heat_w * limit_w // taken_w,
+        car_w=points.car_w * limit_w // taken_w,
+    )
+
+
+def no_limit() -> int | None:
+    """Nobody limits what the assets take."""
+    return None
+
+
 @dataclass(slots=True)
 class Actuators:
-    """Where set-points leave the process: nothing is told twice in a row."""
+    """Where set-points leave the process: nothing is told twice in a row, nothing beyond the grid operator's limit.
+
+    `limit_w` tells that limit now; when it changes, `retell` tells what is then allowed of what was wanted.
+    """
 
     set_power_w: Callable[[int], Awaitable[None]]
     others: AssetDriver = field(default_factory=NoAssets)
     told: SetPoints | None = None
+    limit_w: Callable[[], int | None] = no_limit
+    _wanted: tuple[SetPoints, bool] | None = None
 
     async def act(self, points: SetPoints, *, battery: bool) -> None:
         """Tells battery (where there is one) and the others. Raises DriverError."""
+        self._wanted = points, battery
+        points = capped(points, self.limit_w())
         before = self.told
         if battery and (before is None or before.battery_w != points.battery_w):
             await self.set_power_w(points.battery_w)
@@ -226,3 +252,9 @@ class Actuators:
         if before is None or rest != (before.heat_w, before.car_w, before.shed_w, before.curtail_w):
             await self.others.set_points(points)
         self.told = points
+
+    async def retell(self) -> None:
+        """The limit changed. Raises DriverError."""
+        if self._wanted is not None:
+            points, battery = self._wanted
+            await self.act(points, battery=battery)

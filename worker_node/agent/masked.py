@@ -111,4 +111,5 @@ def _without_numbers(declared: DeclareMessage) -> DeclareMessage:
         inner_e9_kw2=(),
         bound_e9_coin=None,
         alone_e9_coin=None,
+        proof_e9_coin=None,
     )

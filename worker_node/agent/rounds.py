@@ -15,6 +15,7 @@ from msgspec import structs
 from honey_edge.model.errors import HiveError
 from honey_edge.model.ids import address_text
 from honey_edge.wire.keccak import keccak
+from honey_edge.wire.mask_mixture import mixed_w
 from honey_edge.wire.messages import DeclareMessage, RoundMessage
 from honey_edge.wire.typed_data import digest
 from worker_node.agent.assets import AssetState, HomeAssets
@@ -71,7 +72,9 @@ class Rounds:
         if message.first_slot != running.message.first_slot:
             raise RoundError(f"round {message.round} changed its first slot to {message.first_slot}")
         if message.final:
-            return await self._noted(message, await self._sealed(message, await self._adopt(running, message)))
+            return await self._noted(running, message, await self._sealed(message, await self._adopt(running, message)))
+        if message.masked and message.proof_e7:
+            return await self._sealed(message, await self._bounds(running, message))
         if message.iteration < running.answered:
             return None
         if running.solver is None:
@@ -94,11 +97,19 @@ class Rounds:
             return None if message.masked and declared.flexible else declared
         return await self._tools.masks.sealed(message, declared)
 
-    async def _noted(self, message: RoundMessage, declared: DeclareMessage | None) -> DeclareMessage | None:
-        """The Declaration, of which the journal keeps what it tells about the first slot: the reputation needs it."""
+    async def _noted(
+        self, running: _Open, message: RoundMessage, declared: DeclareMessage | None
+    ) -> DeclareMessage | None:
+        """The Declaration, of which the journal keeps what it tells about the first slot: the reputation needs it.
+
+        So it keeps what an audit of this round may ask for; under masks none can.
+        """
         if declared is not None:
             power_w = declared.power_w[0] if declared.power_w else None
-            await self._tools.journal.call(lambda journal: journal.put_declared(message.first_slot, power_w))
+            answered = None
+            if running.solver is not None and running.answered and not message.masked:
+                answered = message.round, await self._desk.in_thread(running.solver.record)
+            await self._tools.journal.call(lambda journal: journal.put_declared(message.first_slot, power_w, answered))
         return declared
 
     async def _still(self, running: _Open, message: RoundMessage) -> DeclareMessage | None:
@@ -189,10 +200,11 @@ class Rounds:
                 self._household.refused(error)
                 return None
             counted = self._counted(message)
-            if counted is not None:
-                running.power_w = running.told_w.get(counted, running.power_w)
             if profile is not None and (message.blend_e6 or message.import_share_ppm or message.export_share_ppm):
                 running.power_w = profile.net_w
+            if counted is not None and not (message.import_share_ppm or message.export_share_ppm):
+                told = {number: power_w for number, power_w in running.told_w.items() if number <= counted}
+                running.power_w = mixed_w(told, message.iteration - 1, message.blend_e6) or running.power_w
             if profile is not None:
                 plan = StoredPlan(
                     message.first_slot,
@@ -222,8 +234,8 @@ class Rounds:
     def _profile(self, running: _Open, message: RoundMessage) -> "Profile | None":
         """What is to be executed: a mixture of the last plans, the last one, or an own one within a share of limits."""
         assert running.solver is not None
-        if message.blend_e6 and not message.masked:
-            return running.solver.mixed(message.iteration - 1, message.blend_e6)
+        if message.blend_e6:
+            return running.solver.mixed(message.iteration - 1, message.blend_e6, self._counted(message))
         if not (message.import_share_ppm or message.export_share_ppm):
             return running.solver.adopted(self._counted(message))
         buy, sell = self._prices(message, len(running.power_w))
@@ -240,20 +252,35 @@ class Rounds:
         prices = [self._tools.tariff.prices(message.first_slot + k) for k in range(count)]
         return [b for b, _ in prices], [s for _, s in prices]
 
-    def _proven(self, running: _Open, message: RoundMessage) -> dict[str, int]:
+    def _proven(self, running: _Open, message: RoundMessage) -> dict[str, int | None]:
         """The home's part of the certificate; nothing where it cannot move or a bound cannot be computed."""
         if running.solver is None:
             return {}
         buy, sell = self._prices(message, len(running.power_w))
         try:
             bound = running.solver.bound_e9_coin(message.price_e7_per_kwh)
+            proof = running.solver.bound_e9_coin(message.proof_e7) if message.proof_e7 else None
             alone = running.alone_e9_coin
             if alone is None:
                 alone = running.solver.alone_e9_coin(buy, sell)
-            return {"bound_e9_coin": bound, "alone_e9_coin": alone}
+            return {"bound_e9_coin": bound, "proof_e9_coin": proof, "alone_e9_coin": alone}
         except (HiveError, ArithmeticError) as error:
             _LOG.warning("bound_failed round=%d reason=%r", message.round, str(error))
             return {}
+
+    async def _bounds(self, running: _Open, message: RoundMessage) -> DeclareMessage | None:
+        """What a masked round asks before its end: plan and cost as they are, and in place of the inner products the
+        home's bounds at both prices and what it would pay alone (10^-9 coin). None where they cannot be computed."""
+        declared = self._declare(running, message)
+        told = await self._desk.in_thread(self._proven, running, message)
+        if running.solver is None:
+            buy, sell = self._prices(message, len(running.power_w))
+            own = [10 * (b if p > 0 else s) for p, b, s in zip(running.power_w, buy, sell, strict=True)]
+            prices = (message.price_e7_per_kwh, message.proof_e7, own)
+            numbers = [sum(p * e7 for p, e7 in zip(running.power_w, one, strict=True)) // 40 for one in prices]
+        else:
+            numbers = [one for one in told.values() if one is not None]
+        return structs.replace(declared, inner_e9_kw2=tuple(numbers)) if len(numbers) == 3 else None
 
     def _salt(self, message: RoundMessage) -> bytes:
         """Nobody else can guess it, and the same round yields the same: from a signature of the device key."""

@@ -10,6 +10,7 @@ import importlib
 import logging
 from dataclasses import dataclass, replace
 
+from honey_edge.market.grid.flexibility import Store
 from honey_edge.model.errors import HiveError
 from honey_edge.wire.messages import HORIZON_SLOTS, DeclareMessage, RoundMessage
 from worker_node.agent.assets import Actuators, AssetState, HomeAssets, SetPoints
@@ -57,11 +58,12 @@ class Agent:
         self._tools = tools
         self._assets = HomeAssets(assets) if isinstance(assets, BatteryModel) else assets or HomeAssets()
         self._desk = Desk(tools.journal)
-        self._actuators = Actuators(tools.set_power_w, tools.others)
+        self._actuators = Actuators(tools.set_power_w, tools.others, limit_w=tools.limit_w)
         self._slot = -1
         self._state = self._first_state()
         self._plan: StoredPlan | None = None
         self._good: StoredPlan | None = None
+        self._followed: tuple[StoredPlan, SetPoints] | None = None
         self._source = SAFE_RULE if self._assets.movable else NO_BATTERY
         self._flags: tuple[str, ...] = ()
         self._refusals: tuple[str, ...] = ()
@@ -168,31 +170,70 @@ class Agent:
 
     async def _carry_out(self, plan: StoredPlan, slot: int, flags: tuple[str, ...]) -> bool:
         """Tells the assets the plan's set-points, cut to what they can do; False when physics refuses them."""
+        wanted = points_of(plan, slot)
+        try:
+            points, cut = await self._allowed(plan, wanted, slot)
+        except (HiveError, ArithmeticError) as error:
+            self._refused(error)
+            return False
+        if cut:
+            _LOG.info("set_point_clipped slot=%d wanted=%s allowed=%s", slot, wanted, points)
+        self._source, self._flags, self._followed = plan.source, (*flags, *cut), (plan, points)
+        if not flags:
+            self._good = plan
+        await self._actuators.act(points, battery=self._assets.battery is not None)
+        return True
+
+    async def _allowed(self, plan: StoredPlan, wanted: SetPoints, slot: int) -> tuple[SetPoints, tuple[str, ...]]:
+        """The set-points as the assets can follow them for a slot, from its start. Raises PlanRefused."""
         at = slot - plan.first_slot
         base_kw = plan.base_w[at] / 1000 if at < len(plan.base_w) else 0.0
-        wanted, state, assets = points_of(plan, slot), self._state, self._assets
+        state, assets = self._state, self._assets
 
         def check() -> tuple[SetPoints, tuple[str, ...]]:
             homes = importlib.import_module("worker_node.agent.homes")
             allowed: tuple[SetPoints, tuple[str, ...]] = homes.allowed(assets, wanted, base_kw, state, slot)
             return allowed
 
+        return await self._desk.in_thread(check)
+
+    def store(self, slot: int, most_w: int) -> Store | None:
+        """The battery under the plan agreed with the Queen for the running slot; None where none is followed."""
+        battery, state = self._assets.battery, self._state
+        if battery is None or self._followed is None or self._source != HIVE or slot != self._slot:
+            return None
+        plan, points = self._followed
+        return Store(
+            state.stored_milliwh,
+            battery.min_milliwh,
+            battery.max_milliwh,
+            battery.charge_w,
+            battery.discharge_w,
+            battery.charge_permille,
+            battery.discharge_permille,
+            points.battery_w,
+            plan.net_w[slot - plan.first_slot],
+            most_w,
+        )
+
+    async def order(self, slot: int, watts: int) -> None:
+        """Has the battery do so much more (W) than the plan of the running slot. Raises DriverError."""
+        if self._followed is None or slot != self._slot:
+            return
+        plan, planned = self._followed
         try:
-            points, cut = await self._desk.in_thread(check)
+            points, cut = await self._allowed(plan, replace(planned, battery_w=planned.battery_w + watts), slot)
         except (HiveError, ArithmeticError) as error:
-            self._refused(error)
-            return False
+            _LOG.warning("order_not_followed slot=%d watts=%d reason=%r", slot, watts, str(error))
+            points, cut = planned, ()
         if cut:
-            _LOG.info("set_point_clipped slot=%d wanted=%s allowed=%s", slot, wanted, points)
-        self._source, self._flags = plan.source, (*flags, *cut)
-        if not flags:
-            self._good = plan
-        await self._actuators.act(points, battery=assets.battery is not None)
-        return True
+            _LOG.warning("order_cut slot=%d watts=%d battery_w=%d", slot, watts, points.battery_w)
+        if slot == self._slot:
+            await self._actuators.act(points, battery=True)
 
     async def _safely(self, slot: int) -> None:
         """No plan: the safe rule. The battery follows it sample by sample."""
-        self._source, self._flags = SAFE_RULE, ()
+        self._source, self._flags, self._followed = SAFE_RULE, (), None
         _LOG.info("plan_none slot=%d rule=self-consumption", slot)
         if self._assets.beside_battery:
             told = self._actuators.told
@@ -205,6 +246,10 @@ class Agent:
         if self._source == SAFE_RULE and battery is not None:
             power = battery.safe_power_w(net_w - battery_w, stored_milliwh)
             await self._actuators.act(replace(self._actuators.told or SetPoints(), battery_w=power), battery=True)
+
+    async def limit_changed(self) -> None:
+        """The grid operator limits the assets, or no longer: tells what is allowed of what was wanted."""
+        await self._actuators.retell()
 
     # -- what rounds need
 

@@ -3,11 +3,14 @@
 Every round gets a new solver, so that a restarted Worker answers with the same numbers.
 """
 
+import json
 import math
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from honey_edge.market.errors import InfeasibleHive, ProtocolError
+from honey_edge.market.fairplay.disclosed import numbers_of, whole
 from honey_edge.market.homes.asset_schedule import mixed_plan
 from honey_edge.market.homes.assets import Home, Limits, Tariff, profile
 from honey_edge.market.homes.battery import StandaloneSchedule, cost_alone
@@ -54,6 +57,8 @@ class Round:
         self.home, self.repairs = feasible_home(home, DT_H, may_repair=True)
         self._iteration = WorkerIteration(self.home, sigma_kw2_per_coin, DT_H)
         self._schedules: dict[int, Schedule] = {}
+        self._states_mw: dict[int, tuple[int, ...]] = {}
+        self._sigma = sigma_kw2_per_coin
         self._opened_w: tuple[int, ...] = ()
 
     def open(
@@ -75,8 +80,14 @@ class Round:
     ) -> Answer:
         """The answer to a broadcast with its weights (`WorkerIteration.answer`). Raises MarketError."""
         told = self._iteration.answer(price_e7, gamma_e9, forget, iteration)
-        self._schedules[len(self._schedules) + 1 if iteration is None else iteration] = told.schedule
+        number = len(self._schedules) + 1 if iteration is None else iteration
+        self._schedules[number], self._states_mw[number] = told.schedule, whole(self._iteration.state_kw)
         return Answer(told.power_w, told.cost_e9_coin, told.residual_e9_kw2, told.inner_e9_kw2)
+
+    def record(self) -> bytes:
+        """What an audit may ask for (`fairplay_records`), packed: the home, and w of every answer."""
+        found = {"sigma": self._sigma, "home": asdict(numbers_of(self.home)), "states_mw": self._states_mw}
+        return zlib.compress(json.dumps(found, separators=(",", ":")).encode())
 
     def bound_e9_coin(self, price_e7: Sequence[int]) -> int:
         """The least that private cost plus energy at these prices can be (10^-9 coin): the home's part of the bound."""
@@ -128,8 +139,12 @@ class Round:
         schedule = self._schedules.get(at)
         return None if schedule is None else executable(self.home, schedule, self.repairs)
 
-    def mixed(self, last: int, blend_e6: Sequence[int]) -> Profile | None:
-        """The mixture of the plans up to iteration `last` that ends a round. Raises MarketError, PlanRefused."""
-        if not self._schedules:
+    def mixed(self, last: int, blend_e6: Sequence[int], counted: int | None = None) -> Profile | None:
+        """The mixture of the plans up to iteration `last` that ends a round; None where there is no plan.
+
+        Plans after `counted` (None: every plan counts) are not in the Queen's sums. Raises MarketError, PlanRefused.
+        """
+        plans = {number: plan for number, plan in self._schedules.items() if counted is None or number <= counted}
+        if not plans:
             return None
-        return executable(self.home, mixed_plan(self.home, self._schedules, last, blend_e6, DT_H), self.repairs)
+        return executable(self.home, mixed_plan(self.home, plans, last, blend_e6, DT_H), self.repairs)

@@ -11,7 +11,7 @@ from honey_edge.model.errors import HiveError
 from honey_edge.wire.messages import DeclareMessage, RoundMessage
 from honey_edge.wire.signing import Signer
 from honey_edge.wire.typed_data import Domain
-from worker_node.agent.assets import AssetDriver, NoAssets, SetPoints
+from worker_node.agent.assets import AssetDriver, NoAssets, SetPoints, no_limit
 from worker_node.agent.forecast import BaseForecaster
 from worker_node.journal import HISTORY_SLOTS, Journal, JournalThread, StoredPlan
 
@@ -39,7 +39,10 @@ class Masks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentTools:
-    """What the agent works with; `set_power_w` gives the battery its power and may raise DriverError."""
+    """What the agent works with; `set_power_w` gives the battery its power and may raise DriverError.
+
+    `limit_w` tells the most that the assets may take together now, None without a limit.
+    """
 
     signer: Signer
     domain: Domain
@@ -48,6 +51,7 @@ class AgentTools:
     set_power_w: Callable[[int], Awaitable[None]]
     others: AssetDriver = field(default_factory=NoAssets)
     masks: Masks | None = None
+    limit_w: Callable[[], int | None] = no_limit
 
 
 class Desk:

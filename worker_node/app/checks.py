@@ -8,6 +8,7 @@ from worker_node.state import Check
 
 _LOG = logging.getLogger(__name__)
 
+BATTERY, SERVE, FAIR_PLAY = "battery", "serve", "fair-play"
 CROSS_CHECK, METER, CLOCK, METER_BUS, ENERGY_LOST = (
     "energy-cross-check",
     "meter",

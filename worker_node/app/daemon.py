@@ -14,38 +14,48 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.errors import DriverError
 from drivers.linux.broker import BrokerAddress, BrokerSession, Outgoing
-from honey_edge.wire.messages import DeclareMessage, RoundMessage
-from honey_edge.wire.topics import worker_subscriptions
+from drivers.linux.clock import block_until
+from honey_edge.wire.messages import DeclareMessage, Message, RoundMessage
+from honey_edge.wire.topics import APPEAL, GRID, TopicKind, worker_subscriptions
 from worker_node.account import Account
-from worker_node.agent.service import Agent, AgentTools
+from worker_node.agent.service import SAFE_RULE, Agent, AgentTools
 from worker_node.app import checks as named
 from worker_node.app import presenter
 from worker_node.app.checks import Checks
 from worker_node.app.hardware import HomeHardware, open_hardware
+from worker_node.app.live import LiveServer, live_document
+from worker_node.app.loads import open_loads
 from worker_node.app.notify import ServiceManager
 from worker_node.app.parts import (
     JOURNAL_FILE,
     Identity,
+    configuration_of,
     first_state,
     home_assets,
+    home_fair_play,
     home_masks,
     make_clock,
     open_checkpoint,
     read_identity,
     software_version,
 )
+from worker_node.app.realtime import real_time
 from worker_node.journal import HomeRecord, Journal, JournalThread, SignedReading
 from worker_node.metering.accumulator import Totals
 from worker_node.metering.meter import BatteryLook, MeterThread, Taken
-from worker_node.metering.service import Metering, MeteringEvents, MeteringOptions
+from worker_node.metering.service import Metering, MeteringEvents, MeteringOptions, Punctual
+from worker_node.metering.voltage_mean import VoltageMean
 from worker_node.settings import WebSection, WorkerSettings
 from worker_node.state import Board, State
 from worker_node.uplink import Inbox, Peer, Publication, Uplink
 
 if TYPE_CHECKING:
+    from worker_node.app.serving import Serving
     from worker_node.chain_eye.watch import ChainWatch
 
 _LOG = logging.getLogger(__name__)
+LEAD_S = 0.2
+"""How long before a sample the meter thread is woken: longer than the page keeps the event loop."""
 _START_LIMIT_S = 2.0
 _WATCH_EVERY_S = 0.25
 _FAREWELL_LIMIT_S = 0.4
@@ -70,11 +80,16 @@ class Daemon:
         found = checkpoint.find()
         self._clock = make_clock(settings, found.record.at_unix_s if found else 0)
         self._journal = JournalThread(settings.path(settings.worker.state_dir) / JOURNAL_FILE, who.signer.address)
-        self._hardware: HomeHardware = open_hardware(settings, self._clock.now_unix_s, found)
+        self._hardware: HomeHardware = open_hardware(settings, self._clock.now_unix_s, found, who.address)
         assets = home_assets(settings)
+        if self._hardware.battery is None:
+            assets = replace(assets, battery=None)
         self._battery = assets.battery
         self.board = Board(first_state(settings, who, self._clock))
         self._checks = Checks()
+        self._note_battery(self._clock.now_unix_s())
+        self._serving = self._make_serving()
+        self._voltage = VoltageMean(who.address) if settings.grid.publish_voltage else None
         self._manager = ServiceManager()
         self._stop = asyncio.Event()
         self._page_url = ""
@@ -83,32 +98,65 @@ class Daemon:
         self._meter = MeterThread(
             self._hardware, checkpoint, settings.meter.cross_check_permille, self._journal.run(_floor)
         )
+        self._loads = open_loads(settings, self._clock)
         self._metering = self._make_metering()
         self._journal.run(partial(_keep_home, settings, who))
         self._watch = self._make_watch()
         self._account = Account(
-            who.agreement, who.signer, self._journal, self._clock.now_unix_s, settings.worker.opening_slot, self._watch
+            who.agreement,
+            who.signer,
+            self._journal,
+            self._clock.now_unix_s,
+            settings.worker.opening_slot,
+            self._watch,
+            declares=settings.rounds.answer,
         )
-        masks = home_masks(settings, who, self._clock) if assets.movable else None
+        masks = home_masks(settings, who, self._clock) if assets.movable and settings.rounds.answer else None
         tools = AgentTools(who.signer, who.agreement.domain, who.tariff, self._journal, self._set_power_w, masks=masks)
+        if self._loads is not None:
+            tools = replace(tools, others=self._loads, limit_w=self._loads.limit_w)
         self._agent = Agent(tools, assets)
+        if self._loads is not None:
+            self._loads.limit_changed = lambda: self._carefully(self._agent.limit_changed())
         peer = Peer(
             settings.worker.hive, who.address, settings.worker.queen_address, who.agreement.domain, software_version()
         )
-        inbox = Inbox(self._statement, self._account.newest_answer, self._round, self._link_changed, masks)
+        self._fair_play = home_fair_play(settings, who, self._journal, self._clock)
+        self._minutes = real_time(settings, who, self._clock, self._journal, self._agent, self._post)
+        order = self._minutes.order if self._minutes is not None else None
+        inbox = Inbox(
+            self._statement,
+            self._account.newest_answer,
+            self._round,
+            self._link_changed,
+            masks,
+            order,
+            self._fair_play,
+        )
         self._uplink = Uplink(peer, self._clock, self._journal, self, inbox)
         self._session = self._make_session()
 
     def _make_metering(self) -> Metering:
         meter = self._settings.meter
         options = MeteringOptions(
-            meter.sample_every_s, meter.full_every, meter.close_within_s, self._settings.configuration()
+            meter.sample_every_s, meter.full_every, meter.close_within_s, configuration_of(self._settings, self._who)
         )
+        if self._loads is not None:
+            options = replace(options, beside_milliwh=self._loads.moved_milliwh)
+        if self._settings.clock.kind == "system":
+            options = replace(options, punctual=Punctual(LEAD_S, partial(block_until, longest_s=LEAD_S)))
         events = MeteringEvents(
             self._sampled, self._slot_ended, self._read_signed, self._meter_silent, self._manager.alive
         )
         who = self._who
         return Metering(self._clock, self._meter, self._journal, who.signer, who.agreement.domain, options, events)
+
+    def _make_serving(self) -> "Serving | None":
+        if self._settings.serve is None:
+            return None
+        from worker_node.app.serving import Serving
+
+        return Serving(self._settings.serve, self.board.read().home, self._serve_trouble)
 
     def _make_watch(self) -> "ChainWatch | None":
         if self._settings.chain is None:
@@ -139,12 +187,19 @@ class Daemon:
         """Hands a publication of the uplink to the broker. Raises BrokerAway."""
         await self._session.publish(_outgoing(out))
 
+    def _post(self, kind: TopicKind, message: Message) -> None:
+        self._uplink.post(kind, message)
+
     async def _statement(self, payload: bytes) -> bytes | None:
         outcome = await self._account.answer(payload)
         await self._refresh()
         return outcome.payload
 
     async def _round(self, message: RoundMessage) -> DeclareMessage | None:
+        if not self._settings.rounds.answer:
+            return None
+        if self._fair_play.suspended:
+            return None
         answer = await self._agent.answer(message)
         self._show(lambda state: replace(state, plan=presenter.plan_of(self._agent.view())))
         return answer
@@ -157,9 +212,15 @@ class Daemon:
         self._totals = taken.totals
         self._checks.sample(taken)
         self._checks.note(named.CLOCK, self._clock.trusted(), "the system's clock is not disciplined", taken.at_unix_s)
-        look, power = taken.battery, taken.sample.power_w
-        if look is not None and power is not None:
-            await self._carefully(self._agent.follow(power[0], look.power_w, look.stored_milliwh))
+        self._note_battery(taken.at_unix_s)
+        if self._serving is not None:
+            self._serving.sample(taken.sample, taken.totals)
+        if self._voltage is not None:
+            self._voltage.add(taken.at_unix_s, taken.sample)
+        await self._follow(taken)
+        if self._minutes is not None:
+            power = taken.sample.power_w
+            await self._carefully(self._minutes.sampled(taken.at_unix_s, power[0] if power else None))
         pv_w = self._settings.pv.peak_w
         self._show(
             lambda state: replace(
@@ -169,8 +230,38 @@ class Daemon:
             )
         )
 
+    async def _follow(self, taken: Taken) -> None:
+        """What the battery does between two slots: a real one hears again what holds, a simulated one the safe rule."""
+        look, power, kept = taken.battery, taken.sample.power_w, self._hardware.kept
+        if kept is not None:
+            view = self._agent.view()
+            kept.keep(None if view.source == SAFE_RULE else view.set_point_w)
+        elif look is not None and power is not None:
+            await self._carefully(self._agent.follow(power[0], look.power_w, look.stored_milliwh))
+
+    def _note_battery(self, at_unix_s: float) -> None:
+        """A battery of the settings that is not used, or not reached now, is a check that fails."""
+        why = self._battery_trouble()
+        if self._hardware.kept is not None or why:
+            self._checks.note(named.BATTERY, not why, why, at_unix_s)
+
+    def _battery_trouble(self) -> str:
+        kept = self._hardware.kept
+        return self._hardware.no_battery if kept is None else kept.trouble()
+
+    def _serve_trouble(self, why: str) -> None:
+        self._checks.note(named.SERVE, not why, why, self._clock.now_unix_s())
+
     async def _slot_ended(self, slot: int, look: BatteryLook | None) -> None:
+        told = self._voltage.close(slot) if self._voltage is not None else None
+        if told is not None:
+            self._post(GRID, told)
         await self._carefully(self._agent.start_slot(slot + 1, look.stored_milliwh if look else None))
+        if self._minutes is not None:
+            await self._minutes.start_slot(slot + 1)
+        appeal = await self._fair_play.appeal()
+        if appeal is not None:
+            self._post(APPEAL, appeal)
 
     async def _carefully(self, work: Awaitable[None]) -> None:
         """A battery that does not obey must not stop the metering."""
@@ -188,6 +279,9 @@ class Daemon:
         self._show(lambda state: replace(state, meter_silent_since_unix_s=since_unix_s))
 
     async def _link_changed(self) -> None:
+        told = self._fair_play.view
+        if told.told:
+            self._checks.note(named.FAIR_PLAY, not told.sentence(), told.sentence(), self._clock.now_unix_s())
         self._show(lambda state: state)
 
     async def _refresh(self) -> None:
@@ -197,7 +291,7 @@ class Daemon:
         account = presenter.account_of(await self._account.view())
         await self._chain_seen()
         self._last = known.last
-        today = presenter.today_of(known.rows, self._clock.now_unix_s())
+        today = presenter.today_of(known.rows, self._clock.now_unix_s(), known.charges)
         self._show(
             lambda state: replace(
                 state,
@@ -250,6 +344,8 @@ class Daemon:
         finally:
             self._manager.stopping()
             await self._metering.finish()
+            if self._loads is not None:
+                self._loads.close()
             self._hardware.close()
             self._journal.close()
             _LOG.info("worker_stopped address=%s", self._who.address)
@@ -268,6 +364,7 @@ class Daemon:
         await self._seed_history()
         await self._uplink.load()
         await self._agent.load()
+        await self._fair_play.load()
         await self._metering.recover()
         await self._refresh()
         self._task(group, "metering", self._metering.run())
@@ -277,6 +374,11 @@ class Daemon:
         self._task(group, "resending", self._uplink.run_resending())
         if self._watch is not None:
             self._task(group, "chain", self._watch.run())
+        if self._loads is not None:
+            self._task(group, "loads", self._loads.run())
+        self._task(group, "live", LiveServer(self._settings, self._live).run())
+        if self._serving is not None:
+            self._task(group, "serve", self._serving.run())
         if self._settings.web is not None:
             await self._start_page(group, self._settings.web)
         try:
@@ -320,6 +422,9 @@ class Daemon:
         socket = str(self._settings.path(self._settings.clock.grant_socket))
         await self._clock.serve(f"worker {self._who.address}", socket, self.report, lambda order: None)
         self.stop()
+
+    def _live(self) -> dict[str, Any]:
+        return live_document(self.board.read(), self._battery_trouble(), self._hardware.kept is not None)
 
     def report(self) -> Mapping[str, Any]:
         """What is told with every granted instant: own counters, the simulated truth, failed checks."""

@@ -14,12 +14,17 @@ from honey_edge.model.options import SettingsError
 from honey_edge.model.units import MILLIWH_PER_KWH, NANOWH_PER_MILLIWH
 from worker_node.metering.checkpoint import Found
 from worker_node.metering.meter import BatteryDriver, BatteryLook, MeterDriver
-from worker_node.settings import MeterSection, WorkerSettings
+from worker_node.settings import WorkerSettings
+from worker_node.settings_chips import CHIP_KINDS, chip_settings
+from worker_node.settings_sunspec import shares_line
+from worker_node.sign_record import SignRecordError
 
 if TYPE_CHECKING:
-    from drivers.chips.atm90e32as_settings import Atm90e32asSettings
+    from drivers.bus import ModbusDevice
+    from drivers.linux.modbus_shared import SharedLine
     from drivers.sim.house_battery import BatterySpec
     from drivers.sim.house_bench import SimulatedMeter
+    from worker_node.app.sunspec_battery import SunSpecBattery
 
 _MICROJOULE_PER_MILLIWH = 3_600_000
 _FLOAT32_BITS = 24
@@ -38,30 +43,74 @@ class Truth:
 
 @dataclass(slots=True)
 class HomeHardware:
-    """Devices of one home; `truth` tells what a simulated house and its meter know, None for real devices."""
+    """Devices of one home; `truth` tells what a simulated house and its meter know, None for real devices.
+
+    `kept` is the battery where a thread of its own keeps it; `no_battery` says why one of the settings is not used.
+    """
 
     meter: MeterDriver
     battery: BatteryDriver | None
     truth: Callable[[], Truth] | None
     closing: AbstractContextManager[object]
+    kept: "SunSpecBattery | None" = None
+    no_battery: str = ""
 
     def advance(self, unix_s: float) -> None:
         """Real devices live by themselves, simulated ones by the granted clock at every access."""
 
     def close(self) -> None:
-        """Gives buses, files and servers back."""
+        """Gives buses, files and servers back; a battery that is kept is let go of first."""
+        if self.kept is not None:
+            self.kept.close()
         self.closing.__exit__(None, None, None)
 
 
-def open_hardware(settings: WorkerSettings, now_unix_s: Callable[[], float], found: Found | None) -> HomeHardware:
-    """Opens meter and battery; `found` tells absolute meters what they showed last. Raises DriverError."""
+def open_hardware(
+    settings: WorkerSettings,
+    now_unix_s: Callable[[], float],
+    found: Found | None,
+    worker: str = "",
+    line: "SharedLine | None" = None,
+) -> HomeHardware:
+    """Opens meter and battery; `found` tells absolute meters what they showed last. Raises DriverError.
+
+    `worker` is the address by which a battery's sign test must be signed; `line` a serial line that is open already.
+    """
     last_valid = _last_valid(found, now_unix_s())
     if settings.sim.profile:
         return _simulated(settings, now_unix_s, last_valid)
     bus, _, part = settings.meter.kind.partition(":")
-    if bus == "spi":
-        return _chip(settings.meter)
-    return _modbus(settings.meter, bus, part, last_valid)
+    if settings.meter.kind in CHIP_KINDS:
+        return _with_battery(_chip(settings), settings, worker, None)
+    line = shared_line(settings) if line is None else line
+    return _with_battery(_modbus(settings, bus, part, last_valid, line), settings, worker, line)
+
+
+def shared_line(settings: WorkerSettings) -> "SharedLine | None":
+    """The serial line that meter and battery share; None where each has its own."""
+    meter = settings.meter
+    if not shares_line(meter, settings.battery):
+        return None
+    from drivers.linux.modbus import SerialLine
+    from drivers.linux.modbus_shared import SharedLine
+
+    parity = cast(Literal["N", "E", "O"], meter.parity)
+    return SharedLine(SerialLine(meter.serial_port, meter.baud, parity), float(meter.sample_every_s), 2)
+
+
+def _with_battery(
+    hardware: HomeHardware, settings: WorkerSettings, worker: str, line: "SharedLine | None"
+) -> HomeHardware:
+    """Adds the battery behind an inverter; without a passed sign test the home goes on without it."""
+    if settings.battery is None:
+        return hardware
+    from worker_node.app.sunspec_battery import open_battery
+
+    try:
+        hardware.kept = hardware.battery = open_battery(settings, settings.battery, worker, line)
+    except SignRecordError as error:
+        hardware.no_battery = str(error)
+    return hardware
 
 
 def _last_valid(found: Found | None, now_unix_s: float) -> tuple[int, int, int] | None:
@@ -73,37 +122,19 @@ def _last_valid(found: Found | None, now_unix_s: float) -> tuple[int, int, int] 
     return raw[0] // NANOWH_PER_MILLIWH, raw[1] // NANOWH_PER_MILLIWH, age_ms
 
 
-def chip_settings(meter: MeterSection) -> "Atm90e32asSettings":
-    """The chip's settings with the calibration of the settings file. Raises ValueOutOfRange."""
-    from drivers.chips.atm90e32as_settings import UNITY, make_settings
-
-    calibration = tuple(
-        UNITY._replace(u_gain=meter.u_gain[k], i_gain=meter.i_gain[k], pq_gain=meter.pq_gain[k], phi=meter.phi[k])
-        for k in range(3)
-    )
-    return make_settings(
-        meter_constant=meter.meter_constant,
-        line_frequency_hz=meter.line_frequency_hz,
-        fuse_limit_w=meter.fuse_w,
-        calibration=calibration,
-        phase_map=cast(tuple[int, int, int], meter.phase_map),
-        reversed_phases=cast(tuple[bool, bool, bool], meter.reversed_phases),
-        max_gap_ms=1000 * meter.sample_every_s + 4000,
-    )
-
-
-def _chip(meter: MeterSection) -> HomeHardware:
-    from drivers.chips.atm90e32as import Atm90e32as
-    from drivers.linux.spi import open_spi
-    from drivers.linux.ticks import MonotonicTicks
+def _chip(settings: WorkerSettings) -> HomeHardware:
+    from worker_node.app.chips import open_chip
 
     stack = ExitStack()
-    bus = open_spi(f"/dev/spidev{meter.spi_bus}.{meter.spi_device}", meter.spi_hz)
-    stack.callback(bus.close)
-    return HomeHardware(Atm90e32as(bus, MonotonicTicks(), chip_settings(meter)), None, None, stack)
+    meter, close = open_chip(settings)
+    stack.callback(close)
+    return HomeHardware(meter, None, None, stack)
 
 
-def _modbus(meter: MeterSection, bus: str, part: str, last_valid: tuple[int, int, int] | None) -> HomeHardware:
+def _modbus(
+    settings: WorkerSettings, bus: str, part: str, last_valid: tuple[int, int, int] | None, line: "SharedLine | None"
+) -> HomeHardware:
+    from drivers.head.reader import HeadMeter
     from drivers.linux.modbus import SerialLine, open_serial, open_tcp
     from drivers.linux.modbus_profiles import load_profile
     from drivers.linux.modbus_sunspec_tables import tables
@@ -111,19 +142,43 @@ def _modbus(meter: MeterSection, bus: str, part: str, last_valid: tuple[int, int
     from drivers.modbus.meter import ModbusMeter
     from drivers.modbus.sunspec_meter import SunSpecMeter
 
-    profile = None if part == "sunspec" else load_profile(meter.profile if part == "own" else part)
-    if bus == "modbus-tcp":
-        device = open_tcp(meter.host, meter.port, device_id=meter.unit)
+    meter, stack = settings.meter, ExitStack()
+    own = str(settings.path(meter.profile)) if part == "own" else part
+    profile = None if part in ("sunspec", "head") else load_profile(own)
+    device: ModbusDevice
+    if line is not None:
+        device = line.unit(0, meter.unit)
+        stack.callback(line.close)
+    elif bus == "modbus-tcp":
+        device = stack.enter_context(open_tcp(meter.host, meter.port, device_id=meter.unit))
     else:
         parity = cast(Literal["N", "E", "O"], meter.parity)
-        device = open_serial(SerialLine(meter.serial_port, meter.baud, parity), device_id=meter.unit)
+        line_of_its_own = SerialLine(meter.serial_port, meter.baud, parity)
+        device = stack.enter_context(open_serial(line_of_its_own, device_id=meter.unit))
     clock, invert = MonotonicTicks(), all(meter.reversed_phases)
     driver: MeterDriver
-    if profile is None:
+    if part == "head":
+        driver = HeadMeter(device, clock, _head_key(settings), meter.fuse_w)
+    elif profile is None:
         driver = SunSpecMeter(device, clock, tables(), meter.fuse_w, invert=invert, last_valid=last_valid)
     else:
         driver = ModbusMeter(device, clock, profile, meter.fuse_w, invert=invert, last_valid=last_valid)
-    return HomeHardware(driver, None, None, device)
+    return HomeHardware(driver, None, None, stack)
+
+
+def _head_key(settings: WorkerSettings) -> bytes:
+    """The sensor head's key. Raises KeySourceError, SettingsError."""
+    from drivers.linux.key_source import KeyText, find_key
+
+    found = find_key(settings.meter.head_key_file, settings.folder)
+    text = found.text.strip() if isinstance(found, KeyText) else ""
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"[meter]: head_key_file: {settings.meter.head_key_file} holds no 64 hex digits",
+            next_step="name the file that hive-provision head flash wrote",
+        ) from error
 
 
 def _faults(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
@@ -192,7 +247,7 @@ def _simulated(
             seed=sim.seed,
             faults=_faults(sim.faults),
             last_valid=last_valid,
-            chip_settings=chip_settings(meter),
+            chip_settings=chip_settings(meter, settings.chip),
         ),
         lambda: int(now_unix_s() * 1000),
     )

@@ -5,21 +5,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from drivers.clock import Clock
+from drivers.linux.key_source import find_key
 from honey_edge.billing.tariff import Tariff, parse_tariff
 from honey_edge.model.errors import HiveError
 from honey_edge.model.ids import address_bytes, address_text
 from honey_edge.model.slots import slot_at
 from honey_edge.wire.mask_worker import MaskedWorker
 from honey_edge.wire.recompute import Agreement
-from honey_edge.wire.signing import KeySigner, Signer
+from honey_edge.wire.signing import Signer
 from honey_edge.wire.terms_file import Signers, parse_terms
+from honey_edge.wire.token_signer import signer_of
 from honey_edge.wire.typed_data import Domain
 from worker_node import state
 from worker_node.agent.assets import CarModel, HomeAssets, ShedModel, ThermalModel
 from worker_node.agent.battery import BatteryModel
 from worker_node.agent.masked import AgentMasks
+from worker_node.commissioning import read_record
+from worker_node.fair_play import FairPlay, FairPlayTerms
+from worker_node.journal import JournalThread
 from worker_node.metering.checkpoint import Checkpoint
-from worker_node.settings import BatterySection, ThermalSection, WorkerSettings, read_secret
+from worker_node.settings import WorkerSettings
+from worker_node.settings_loads import ThermalSection
+from worker_node.settings_sunspec import BatterySection
 
 JOURNAL_FILE = "journal.sqlite"
 
@@ -49,9 +56,9 @@ class Identity:
 
 
 def read_identity(settings: WorkerSettings) -> Identity:
-    """Key, tariff and terms; HiveError names the file that is refused."""
+    """Key, tariff and terms; HiveError or DriverError names the file or token that is refused."""
     own = settings.worker
-    signer = KeySigner(read_secret(settings.path(own.key_file)))
+    signer = signer_of(find_key(own.key_file, settings.folder))
     domain = Domain(own.chain_id, address_bytes(own.contract))
     queen, owner = address_bytes(own.queen_address), address_bytes(own.owner_address)
     tariff_data = _read(settings.path(own.tariff_file))
@@ -59,6 +66,18 @@ def read_identity(settings: WorkerSettings) -> Identity:
     if terms.hive != own.hive:
         raise StartError(f"{own.terms_file}: the terms are those of Hive {terms.hive}, settings say {own.hive}")
     return Identity(signer, Agreement(domain, queen, own.hive, terms, parse_tariff(tariff_data)))
+
+
+def configuration_of(settings: WorkerSettings, who: Identity) -> bytes:
+    """What Readings carry as `configuration`: the hash of the commissioning record, or of the meter's settings.
+
+    Raises CommissioningError for a record that is not this Worker's, or of other settings.
+    """
+    measuring = settings.measuring()
+    if not settings.meter.commissioning_file:
+        return measuring
+    _, hashed = read_record(settings.path(settings.meter.commissioning_file), who.signer.address, measuring)
+    return hashed
 
 
 def home_masks(settings: WorkerSettings, who: Identity, clock: Clock) -> AgentMasks | None:
@@ -149,6 +168,20 @@ def _thermal_model(section: ThermalSection) -> ThermalModel:
         loss_ppm_per_slot=section.loss_ppm_per_slot,
         draw_w=section.draw_w,
     )
+
+
+def home_fair_play(settings: WorkerSettings, who: Identity, journal: JournalThread, clock: Clock) -> FairPlay:
+    """The home's side of audits and findings."""
+    own = settings.fairplay
+    terms = FairPlayTerms(
+        settings.worker.hive,
+        who.agreement.domain,
+        settings.worker.queen_address,
+        own.disclosures_a_day,
+        own.drawn_permille,
+        own.appeal_when_suspended,
+    )
+    return FairPlay(terms, who.signer, journal, clock.now_unix_s)
 
 
 def software_version() -> str:

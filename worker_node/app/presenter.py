@@ -20,11 +20,12 @@ ROWS_SLOTS = SLOTS_PER_DAY
 
 @dataclass(frozen=True, slots=True)
 class Ledgered:
-    """What the journal says: closed slots of the last day and counts."""
+    """What the journal says: closed slots of the last day, charges of periods that ended in it, and counts."""
 
     rows: tuple[state.SlotRow, ...]
     readings_signed: int
     last: SignedReading | None
+    charges: tuple[state.ChargeRow, ...] = ()
 
 
 def read_rows(journal: Journal, tariff: Tariff) -> Ledgered:
@@ -43,7 +44,14 @@ def read_rows(journal: Journal, tariff: Tariff) -> Ledgered:
         if before is not None:
             rows.append(_row(before, signed, booked.get(signed.reading.slot), objected_slot, tariff))
         before = signed
-    return Ledgered(tuple(rows), journal.reading_count(), last)
+    return Ledgered(tuple(rows), journal.reading_count(), last, _charges(journal, first))
+
+
+def _charges(journal: Journal, first_slot: int) -> tuple[state.ChargeRow, ...]:
+    return tuple(
+        state.ChargeRow(one.kind, one.slot, one.quantity_milliwh, one.amount_pico, one.standalone_pico)
+        for one in journal.charges(first_slot)
+    )
 
 
 def _row(
@@ -75,8 +83,10 @@ def _row(
     )
 
 
-def today_of(rows: tuple[state.SlotRow, ...], now_unix_s: float) -> state.Today:
-    """Sums over the rows of the running UTC day."""
+def today_of(
+    rows: tuple[state.SlotRow, ...], now_unix_s: float, charges: tuple[state.ChargeRow, ...] = ()
+) -> state.Today:
+    """Sums over the rows of the running UTC day, and the charges of periods that ended in it or just before it."""
     day = day_of(slot_at(now_unix_s))
     own = [row for row in rows if day_of(row.slot) == day]
     settled = [row for row in own if row.settled]
@@ -92,6 +102,7 @@ def today_of(rows: tuple[state.SlotRow, ...], now_unix_s: float) -> state.Today:
         paid_pico=paid,
         saved_pico=alone - paid,
         pending_standalone_pico=sum(row.standalone_pico for row in own if not row.settled),
+        charges=tuple(one for one in charges if one.slot >= day * SLOTS_PER_DAY - 1),
     )
 
 

@@ -48,6 +48,11 @@ class Accumulator:
         self.raw = raw
         self._fresh = totals is None
 
+    def exchanged(self) -> None:
+        """Another meter counts from the next sample on; the counters stay where they are."""
+        self.raw = None
+        self._fresh = False
+
     def add(self, sample: MeterSample) -> int:
         """Adds one sample; returns its flags. A counter that went back is quarantined: nothing is added."""
         step = sample.counter_step_nanowh

@@ -30,7 +30,8 @@ class Boundary:
 class Record:
     """Counters after the sample at `at_unix_s` (nano-watt-hours) and what an absolute meter showed then.
 
-    `flags` are those of the running slot; `clean` says that the daemon ended in order.
+    `flags` are those of the running slot; `clean` says that the daemon ended in order. `chip` is what a chip that is
+    not cleared by reading counts from (drivers.chips.ade_meter, `state`); empty for other meters.
     """
 
     at_unix_s: int
@@ -41,6 +42,7 @@ class Record:
     flags: int
     boundary: Boundary | None
     clean: bool = False
+    chip: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def decode_record(data: bytes) -> Record | None:
     try:
         fields = json.loads(body)
         boundary = fields.pop("boundary")
-        return Record(**fields, boundary=Boundary(**boundary) if boundary else None)
+        chip = tuple(int(one) for one in fields.pop("chip", ()))
+        return Record(**fields, chip=chip, boundary=Boundary(**boundary) if boundary else None)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

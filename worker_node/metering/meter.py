@@ -5,7 +5,7 @@ only gets immutable results. A sample is in the checkpoint before the loop hears
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from drivers.sample import ABSOLUTE, FLAG_BUS_FAULTS, FLAG_CROSS_CHECK, FLAG_ENERGY_LOST, FLAG_GAP, MeterSample
 from worker_node.metering.accumulator import Accumulator, Totals
@@ -31,8 +31,8 @@ class BatteryDriver(Protocol):
     def set_power_w(self, power_w: int) -> None:
         """Sets the power from now on; charging is positive."""
 
-    def look(self) -> BatteryLook:
-        """How the battery is now."""
+    def look(self) -> BatteryLook | None:
+        """How the battery is now, None where that is not known."""
 
 
 class MeterDriver(Protocol):
@@ -46,6 +46,26 @@ class MeterDriver(Protocol):
 
     def read_energy(self) -> MeterSample:
         """The counters only, where that is cheaper."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A chip that reading does not clear: it is counted from a state that is kept with the counters."""
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """What `resume` takes; () while nothing is known."""
+
+    def resume(self, state: tuple[int, ...], age_ms: int) -> bool:
+        """Go on from a state that was kept so long ago; before `start`. False if it is none."""
+
+
+@runtime_checkable
+class Exchangeable(Protocol):
+    """A meter with counters of its own, which may be exchanged for another one."""
+
+    def confirm_exchange(self) -> None:
+        """Take the next counters as they are."""
 
 
 class Hardware(Protocol):
@@ -92,6 +112,7 @@ class MeterThread:
         self._last_at_unix_s: int | None = None
         self._accumulator = Accumulator()
         self._found: Found | None = None
+        self._kept: tuple[int, ...] = ()
 
     def recover(self) -> Boundary | None:
         """Takes up the counters where the last run left them; the slot end it may not have written down."""
@@ -103,6 +124,7 @@ class MeterThread:
                 self._flags = FLAG_GAP | FLAG_ENERGY_LOST
             return None
         record = found.record
+        self._kept = record.chip
         raw = None
         if record.raw_import_nanowh is not None and record.raw_export_nanowh is not None:
             raw = Totals(record.raw_import_nanowh, record.raw_export_nanowh)
@@ -113,15 +135,23 @@ class MeterThread:
     def start(self, at_unix_s: float) -> None:
         """Brings the meter into service and books what it held. Raises DriverError."""
         self._hardware.advance(at_unix_s)
+        self._resume(at_unix_s)
         held = self._hardware.meter.start()
         if held is not None:
             self._flags |= self._accumulator.add(held) | self._restart_flags(held, at_unix_s)
             self._write(int(at_unix_s))
         self._check.restart()
 
+    def _resume(self, at_unix_s: float) -> None:
+        """Hands a chip the state that belongs to the counters taken up; once."""
+        meter, kept = self._hardware.meter, self._kept
+        if kept and self._found is not None and isinstance(meter, Remembering):
+            meter.resume(kept, max(0, round(1000 * (at_unix_s - self._found.record.at_unix_s))))
+        self._kept = ()
+
     def _restart_flags(self, held: MeterSample, at_unix_s: float) -> int:
-        """What a restart may have cost: only a chip that forgets loses anything."""
-        if held.counter_kind == ABSOLUTE or self._found is None:
+        """What a restart may have cost: only a chip that forgets loses anything; one that remembers says so itself."""
+        if held.counter_kind == ABSOLUTE or self._found is None or isinstance(self._hardware.meter, Remembering):
             return 0
         flags = 0
         if not self._found.record.clean or at_unix_s - self._found.record.at_unix_s > HELD_BY_CHIP_S:
@@ -158,6 +188,18 @@ class MeterThread:
         self._flags |= FLAG_BUS_FAULTS
         self._check.restart()
 
+    def confirm_exchange(self) -> None:
+        """Counts on from the next totals of an absolute meter, whatever they are: a person confirmed its exchange.
+
+        What flowed since the last valid totals is lost, and flagged.
+        """
+        meter = self._hardware.meter
+        if isinstance(meter, Exchangeable):
+            meter.confirm_exchange()
+            self._accumulator.exchanged()
+            self._flags |= FLAG_GAP | FLAG_ENERGY_LOST
+            self._check.restart()
+
     def set_battery_w(self, at_unix_s: float, power_w: int) -> None:
         """Sets the battery's power from the instant on. Raises DriverError."""
         if self._hardware.battery is not None:
@@ -176,7 +218,7 @@ class MeterThread:
         self._checkpoint.write(self._record(at_unix_s, clean=False))
 
     def _record(self, at_unix_s: int, *, clean: bool) -> Record:
-        totals, raw = self._accumulator.totals, self._accumulator.raw
+        totals, raw, meter = self._accumulator.totals, self._accumulator.raw, self._hardware.meter
         return Record(
             at_unix_s,
             totals.import_nanowh,
@@ -186,4 +228,5 @@ class MeterThread:
             self._flags,
             self._boundary,
             clean,
+            self._kept or (meter.state if isinstance(meter, Remembering) else ()),
         )

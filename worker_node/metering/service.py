@@ -21,6 +21,7 @@ from honey_edge.wire.structs import Reading
 from honey_edge.wire.typed_data import Domain, digest_of_hash, struct_hash
 from worker_node.journal import Journal, JournalThread, SignedReading, SlotState
 from worker_node.metering.checkpoint import Boundary
+from worker_node.metering.exchange import ExchangeWatch
 from worker_node.metering.meter import BatteryLook, MeterThread, Taken
 
 _LOG = logging.getLogger(__name__)
@@ -30,14 +31,29 @@ _LONGEST_PAUSE_S = 30
 T = TypeVar("T")
 
 
+def _nothing_moved(slot: int) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Punctual:
+    """How the meter thread is on time although the event loop may be busy: it is woken `lead_s` before the instant and
+    waits for it itself by `wait_until` (blocking, Unix seconds). Not for a granted clock."""
+
+    lead_s: float
+    wait_until: Callable[[float], None]
+
+
 @dataclass(frozen=True, slots=True)
 class MeteringOptions:
-    """Periods in seconds, and what a Reading carries as `configuration`."""
+    """Periods in seconds, what a Reading carries as `configuration`, what loads moved in a slot (mWh) by plan."""
 
     sample_every_s: int
     full_every: int
     close_within_s: int
     configuration: bytes
+    beside_milliwh: Callable[[int], int] = _nothing_moved
+    punctual: "Punctual | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +88,10 @@ def base_milliwh(journal: Journal, reading: Reading, moved_milliwh: int | None) 
     if before is None:
         return None
     net = reading.imported - before.reading.imported - reading.exported + before.reading.exported
-    if moved_milliwh is None:
-        return net
     state = journal.slot_state(reading.slot - 1)
+    if moved_milliwh is None:
+        # A battery that was seen a slot ago and is silent now may have moved anything.
+        return net if state is None else None
     return None if state is None else net - (moved_milliwh - state.moved_milliwh)
 
 
@@ -103,6 +120,7 @@ class Metering:
         self._began_unix_s = 0
         self._silent_since: float | None = None
         self._pause_s = 0
+        self._exchange = ExchangeWatch(journal, meter, self.in_thread)
         self.running = asyncio.Event()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -126,8 +144,9 @@ class Metering:
         await self._clock.sleep_until(at)
         await self._started()
         count = 0
+        lead_s = self._options.punctual.lead_s if self._options.punctual is not None else 0.0
         while True:
-            await self._clock.sleep_until(at)
+            await self._clock.sleep_until(at - lead_s)
             self._events.alive()
             now = int(self._clock.now_unix_s())
             at = max(at, now // every * every)
@@ -163,7 +182,7 @@ class Metering:
         flags = late | (0 if trusted else FLAG_CLOCK_UNTRUSTED)
         try:
             taken = await self.in_thread(
-                partial(self._meter.take, at, full=full, close_slot=slot if closes else None, extra_flags=flags)
+                partial(self._take, at, full=full, close_slot=slot if closes else None, extra_flags=flags)
             )
         except DriverError as error:
             await self.in_thread(self._meter.missed)
@@ -171,12 +190,19 @@ class Metering:
             await self._passed(slot, None)
             return False
         self._back()
+        await self._exchange.after(taken)
         await self._events.sample(taken)
         signed = await self._sign(taken.boundary) if taken.boundary is not None else None
         await self._passed(slot, taken.battery)
         if signed is not None:
             await self._events.reading(signed)
         return True
+
+    def _take(self, at: int, *, full: bool, close_slot: int | None, extra_flags: int) -> Taken:
+        """In the meter thread: the sample, on time."""
+        if self._options.punctual is not None:
+            self._options.punctual.wait_until(at)
+        return self._meter.take(at, full=full, close_slot=close_slot, extra_flags=extra_flags)
 
     async def _passed(self, slot: int, look: BatteryLook | None) -> None:
         """Tells once that a slot has ended, whether it could be closed or not."""
@@ -196,7 +222,9 @@ class Metering:
             signed = close_slot(journal, self._signer, self._domain, self._options.configuration, boundary)
             stored, moved = boundary.stored_milliwh, boundary.moved_milliwh
             state = None if stored is None or moved is None else SlotState(boundary.slot, stored, moved)
-            journal.add_reading(signed, state, base_milliwh(journal, signed.reading, moved))
+            base = base_milliwh(journal, signed.reading, moved)
+            beside = self._options.beside_milliwh(boundary.slot)
+            journal.add_reading(signed, state, base if base is None else base - beside)
             return signed
 
         signed = await self._journal.call(work)

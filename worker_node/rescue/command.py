@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.errors import DriverError
+from drivers.linux.key_source import find_key
 from honey_edge.model.errors import HiveError
-from honey_edge.wire.signing import KeySigner, Signer
+from honey_edge.wire.signing import Signer
+from honey_edge.wire.token_signer import signer_of
 from honey_edge.wire.typed_data import digest
 from worker_node.chain_eye.look import STATE_NAMES, ChainLook, LookFailed, Subject, look
 from worker_node.chain_eye.rpc import Node
@@ -24,7 +27,7 @@ from worker_node.rescue.calls import SignedRequest
 from worker_node.rescue.evidence import JOURNAL_NAME, Evidence, NoEvidence, read_evidence
 from worker_node.rescue.request_file import read_request, write_request
 from worker_node.rescue.sending import Offer, send, simulate
-from worker_node.settings import load_settings, read_secret
+from worker_node.settings import load_settings
 
 ONLINE_DEADLINE_S = 3_600
 _WEI_PER_ETHER = 10**18
@@ -79,7 +82,10 @@ def _settings_wanted(options: argparse.Namespace) -> bool:
 def _signer(name: str | None, what: str) -> Signer:
     if not name:
         raise CloseUsage(f"no key for {what}", next_step="name its file with --key")
-    return KeySigner(read_secret(Path(name)))
+    try:
+        return signer_of(find_key(name, Path()))
+    except DriverError as error:
+        raise CloseUsage(f"{what}: {error}", next_step="name a file, credential or token with --key") from error
 
 
 def _sign(evidence: Evidence, signer: Signer, stored_slot: int, deadline_unix_s: int) -> SignedRequest:

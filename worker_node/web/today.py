@@ -6,8 +6,10 @@ Neighbours are named here and not in the live block: only a closed slot says wit
 
 from collections.abc import Iterable
 
+from honey_edge.billing.peak import SLOTS_PER_HOUR
+from honey_edge.billing.tally import PEAK
 from honey_edge.model.slots import SLOT_S, day_of, slot_at, slot_end_unix_s, slot_start_unix_s
-from worker_node.state import AGREED, OBJECTED, SlotRow, State, Today
+from worker_node.state import AGREED, OBJECTED, ChargeRow, SlotRow, State, Today
 from worker_node.web.numbers import PICO_PER_MICRO
 from worker_node.web.reader import Reader
 from worker_node.web.shapes import ESTIMATE, SETTLED, Column, DayView, Row, TableRow, TodayView
@@ -52,9 +54,21 @@ def _rows(state: State, today: Today, reader: Reader) -> tuple[Row, ...]:
             Row(reader.text("today.hive"), "", numbers.amount(today.paid_pico), SETTLED),
             Row(reader.text("today.saved.row"), "", numbers.amount(today.saved_pico), SETTLED, total=True),
         ]
+    rows += [_charge(charge, reader) for charge in today.charges]
     if today.slots_pending:
         rows.append(Row(reader.text("today.pending"), "", numbers.amount(today.pending_standalone_pico), ESTIMATE))
     return tuple(rows)
+
+
+def _charge(charge: ChargeRow, reader: Reader) -> Row:
+    """What was booked once for a period: beside the day's sums, not in them."""
+    numbers, at = reader.numbers, reader.slot_end(charge.slot)
+    if charge.kind == PEAK:
+        power = numbers.power(charge.quantity_milliwh * SLOTS_PER_HOUR // 1000)
+        title = reader.text("today.peak", at=at, power=power, alone=numbers.amount(charge.standalone_pico))
+    else:
+        title = reader.text("today.reserve", at=at)
+    return Row(title, "", numbers.amount(charge.amount_pico), SETTLED)
 
 
 def _near(rows: Iterable[SlotRow]) -> tuple[int, int]:

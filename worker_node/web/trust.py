@@ -8,7 +8,7 @@ from worker_node.web.reader import Reader, silent_since_unix_s
 from worker_node.web.shapes import Notice, TrustLine
 
 _MARKS = {"ok": "✓", "wait": "…", "bad": "!"}
-_KNOWN_CHECKS = {"energy-cross-check", "meter", "clock", "meter-bus", "energy-lost"}
+_KNOWN_CHECKS = {"energy-cross-check", "meter", "clock", "meter-bus", "energy-lost", "battery", "serve", "fair-play"}
 _LOW_CREDIT_PART = 5
 
 

@@ -116,7 +116,8 @@ def _flat(case: HiveCase) -> _Round:
     done = solve_hive(homes, case.tariff, case.limits, dt_h)
     network = case.network()
     over = network.overshoot(done.pcc_kw[None, :])
-    lower = network_lower_bound(homes, case.tariff, network, (done.price_e7,), dt_h)
+    prices = [price for price in (done.price_e7, done.proof_e7) if price]
+    lower = max(network_lower_bound(homes, case.tariff, network, (price,), dt_h) for price in prices)
     return _Round(
         done.status, done.objective, done.schedules, done.pcc_kw, done.price_per_kwh, over, done.iterations,
         done.message_bytes, lower,

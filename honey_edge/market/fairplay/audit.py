@@ -12,19 +12,29 @@ cost is a legitimate private cost.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from honey_edge.market.errors import AssetError
+from honey_edge.market.fairplay.lots import DRAWN_PER_MILLE, is_drawn
 from honey_edge.market.homes.assets import FloatArray, Home
 from honey_edge.market.homes.proximal import ProximalSchedule
 from honey_edge.market.rounds.queen_step import kilowatts, price_per_kwh
 
+__all__ = [
+    "DRAWN_PER_MILLE",
+    "TOLERANCE_KW",
+    "AuditDisclosure",
+    "AuditVerdict",
+    "audit",
+    "is_drawn",
+    "milliwatts",
+    "replay",
+]
+
 TOLERANCE_KW = 0.02
-DRAWN_PER_MILLE = 10
 MILLIWATTS = 1_000_000
 """Steps of a disclosed w in one kW."""
 
@@ -66,12 +76,6 @@ class AuditVerdict:
     worst_kw: float
     slot: int
     reason: str = ""
-
-
-def is_drawn(seed: bytes, worker: str, round_id: int, iteration: int, per_mille: int = DRAWN_PER_MILLE) -> bool:
-    """Whether this answer is audited. `seed` is published only after the round, so it cannot be played for."""
-    text = f"{worker}/{round_id}/{iteration}".encode()
-    return int.from_bytes(hashlib.sha256(seed + b"/" + text).digest()[:8], "big") % 1000 < per_mille
 
 
 def milliwatts(power_kw: FloatArray) -> tuple[int, ...]:

@@ -48,13 +48,20 @@ def energies_of(counters: Iterable[SlotCounters]) -> dict[int, int]:
 
 
 def after_slot(
-    state: Reputation, slot: int, measured: int, declared_w: int | None, reference: int | None
+    state: Reputation,
+    slot: int,
+    measured: int,
+    declared_w: int | None,
+    reference: int | None,
+    ordered_milliwh: int = 0,
 ) -> Reputation:
     """Return the state after a pooled slot; unchanged without a Declaration (W) or a reference (milliwatt-hours).
 
-    `reference` is the energy of the slot `LAG_SLOTS` before. Nothing is ordered inside a slot.
+    `reference` is the energy of the slot `LAG_SLOTS` before, `ordered_milliwh` what both signed inside the slot.
     """
     if declared_w is None or reference is None:
         return state
     declared = declared_w * MILLIWH_PER_WATT
-    return observe(state, day_of(slot), measured=measured, declared=declared, reference=reference)
+    return observe(
+        state, day_of(slot), measured=measured, declared=declared, reference=reference, ordered=ordered_milliwh
+    )

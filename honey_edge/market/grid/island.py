@@ -16,8 +16,8 @@ from honey_edge.market.errors import AssetError
 from honey_edge.market.grid.network import one_group
 from honey_edge.market.grid.network_round import NetworkAgreement, solve_network
 from honey_edge.market.homes.assets import NO_LIMITS, FloatArray, Home, Limits, Tariff
-from honey_edge.market.rounds.iteration import round_sigma
-from honey_edge.market.rounds.queen_step import queen_step
+from honey_edge.market.rounds.iteration import NEAR, QueenIteration, round_sigma
+from honey_edge.market.rounds.queen_step import price_e7, price_per_kwh, queen_step
 
 SLOT_S = 900
 ISLAND_SCALE = 1.6
@@ -39,6 +39,41 @@ def is_island(limits: Limits) -> bool:
     return low is not None and high is not None and not low.any() and not high.any()
 
 
+def island_sigma(tariff: Tariff, dt_h: float = 0.25) -> int:
+    """Return sigma (whole kW^2 per coin) of an island's round."""
+    return round(ISLAND_SCALE * round_sigma(tariff, dt_h, settled=False))
+
+
+class IslandIteration(QueenIteration):
+    """The Queen's side of an island's round; its limits are those of an island.
+
+    Prices leave the tariff, up to `ceiling_per_kwh` that the homes accepted and as far below 0; without a ceiling
+    they stay within 0 and the dearest price of the tariff. Where that is not enough, the limits do not hold.
+    """
+
+    ceiling_per_kwh = 0.0
+
+    def within(self, ceiling_per_kwh: float) -> IslandIteration:
+        """Set the ceiling; return itself."""
+        self.ceiling_per_kwh = ceiling_per_kwh
+        return self
+
+    def _next_price(self, aggregate_kw: FloatArray) -> tuple[int, ...]:
+        """Do the step and keep the price below the ceiling."""
+        self.price_e7 = self._bearable(super()._next_price(aggregate_kw))
+        self._net_kw = aggregate_kw - self._pull(self.price_e7)
+        return self.price_e7
+
+    def _provable(self, prices_e7: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the price that ends the round."""
+        return self._bearable(super()._provable(prices_e7))
+
+    def _bearable(self, prices_e7: tuple[int, ...]) -> tuple[int, ...]:
+        low = min(-self.ceiling_per_kwh, float(self.tariff.sell_per_kwh.min()), 0.0)
+        high = max(self.ceiling_per_kwh, float(self.tariff.buy_per_kwh.max()))
+        return price_e7(np.clip(price_per_kwh(prices_e7), low, high))
+
+
 def solve_island(homes: Sequence[Home], tariff: Tariff, dt_h: float = 0.25) -> NetworkAgreement:
     """Run the round of an island: the Queen asks for 0 in every slot, whatever price that takes."""
     limits = island_limits(tariff.slots)
@@ -47,9 +82,9 @@ def solve_island(homes: Sequence[Home], tariff: Tariff, dt_h: float = 0.25) -> N
         net, price = queen_step(aggregate_kw[0], float(scale[0]), tariff, limits, dt_h)
         return net[None, :], price[None, :]
 
-    sigma = round(ISLAND_SCALE * round_sigma(tariff, dt_h, settled=False))
+    sigma = island_sigma(tariff, dt_h)
     network = one_group(len(homes), limits, tariff.slots)
-    return solve_network(homes, tariff, network, step, dt_h, sigma_kw2_per_coin=sigma, eps=_EPS)
+    return solve_network(homes, tariff, network, step, dt_h, sigma_kw2_per_coin=sigma, eps=_EPS, near=NEAR)
 
 
 def with_priority(

@@ -7,7 +7,7 @@ what differs is the step from those sums to the prices, which `Step` stands for.
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,11 +15,21 @@ import numpy as np
 
 from honey_edge.market.errors import AssetError
 from honey_edge.market.grid.network import Network
+from honey_edge.market.grid.network_blend import NetworkBlender
+from honey_edge.market.homes.asset_schedule import mixed_plan
 from honey_edge.market.homes.assets import FloatArray, Home, Tariff
 from honey_edge.market.homes.plan import Schedule
 from honey_edge.market.homes.proximal import ProximalSchedule
 from honey_edge.market.homes.worker_step import WorkerAnswer, of_horizon
-from honey_edge.market.rounds.iteration import MAX_ITERATIONS, Progress, QueenIteration, WorkerIteration, round_sigma
+from honey_edge.market.rounds.blend import BLEND_DEPTH
+from honey_edge.market.rounds.iteration import (
+    AWAY_KW,
+    MAX_ITERATIONS,
+    Progress,
+    QueenIteration,
+    WorkerIteration,
+    round_sigma,
+)
 from honey_edge.market.rounds.queen_step import PRICE_LIMIT, kilowatts, price_e7, price_per_kwh, watts
 from honey_edge.market.rounds.round_bytes import answer_record, broadcast_record
 
@@ -32,6 +42,13 @@ KEPT = 8
 _QUIET = 1e-3
 _ENOUGH = 4.7e-3
 """Share at which the Queens are content: they see plans rounded to a watt, the real ones may lie a bit further out."""
+
+_MIXED_OVER = 4e-3
+"""Share of a limit that a mixture may use beyond it: most of what counts as kept, and some room for rounding."""
+
+NEAR_MIXED = 2e-3
+"""Estimated distance of a mixture to the optimum, as a share of the gain, at which a round ends. The estimate assumes
+plans as far from the optimum as a single iteration's are; a mixture's were half as far and less."""
 
 OVERSHOOT = 5e-3
 """Share by which a limit may be broken and still counts as kept (section 5)."""
@@ -69,7 +86,8 @@ class NetworkQueen(QueenIteration):
 
     `flexible_of` counts each group's flexible homes, `constant_w` sums each group's others (W per slot). A round also
     goes on while its mismatch is worth more than `mismatch_share` of the running gain: a few homes gain little
-    against the power they exchange, and 1e-3 of that power can then be more than 1e-3 of the gain.
+    against the power they exchange, and 1e-3 of that power can then be more than 1e-3 of the gain. With `blend` the
+    end of the round mixes the homes' last plans (`weights_e6`).
     """
 
     def __init__(
@@ -85,6 +103,8 @@ class NetworkQueen(QueenIteration):
         max_iterations: int = MAX_ITERATIONS,
         accelerate: bool = True,
         mismatch_share: float = np.inf,
+        blend: bool = False,
+        near: float = NEAR_MIXED,
     ) -> None:
         super().__init__(
             tariff,
@@ -95,6 +115,7 @@ class NetworkQueen(QueenIteration):
             accelerate=accelerate,
         )
         self.network, self._step, self._mismatch_share = network, step, mismatch_share
+        self._mixer, self._near = NetworkBlender(tariff, network, dt_h) if blend else None, near
         self._scales = np.array(flexible_of, dtype=np.float64) * float(sigma_kw2_per_coin)
         self._constant_w = tuple(power for group in constant_w for power in group)
         self.price_e7 = self.agreed_e7 = self.price_e7 * network.groups
@@ -127,15 +148,50 @@ class NetworkQueen(QueenIteration):
     def _judge(self, total_kw: FloatArray, private_cost: float) -> Progress:
         """Apply section 6 to the sum of the groups, and to every limit of the network."""
         groups = self._by_group(total_kw)
+        least = self._least(groups, private_cost)
         asked, self._net_kw = self._net_kw, self._by_group(self._net_kw).sum(axis=0)
         total = groups.sum(axis=0)
         away = np.abs(total - self._net_kw) * (self.tariff.buy_per_kwh - self.tariff.sell_per_kwh)
         judged = super()._judge(total, private_cost)
         self._net_kw = asked
-        over, gain = self.network.overshoot(groups), self._gain(total, judged.objective, private_cost)
-        near = 0.5 * self.dt_h * float(away.sum()) <= self._mismatch_share * gain
-        converged = judged.converged and near and over <= _ENOUGH
+        gain = self._gain(total, judged.objective, private_cost)
+        settled = judged.converged and 0.5 * self.dt_h * float(away.sum()) <= self._mismatch_share * gain
+        if self._mixer is not None:
+            return self._judge_mixture(self._mixer, groups, private_cost, judged, least, gain, settled=settled)
+        over = self.network.overshoot(groups)
+        converged = settled and over <= _ENOUGH
         return Progress(judged.iteration, judged.mismatch_kw, judged.objective, over, converged)
+
+    def _judge_mixture(
+        self,
+        mixer: NetworkBlender,
+        groups: FloatArray,
+        private_cost: float,
+        judged: Progress,
+        least: float,
+        gain: float,
+        *,
+        settled: bool,
+    ) -> Progress:
+        """End where the mixture keeps the limits and its distance to the optimum is small, as for single plans or as
+        `_judge_blend` estimates it."""
+        mixer.add(private_cost, groups)
+        mixed = self.blend = mixer.best(_MIXED_OVER)
+        self._bounds.append(least)
+        over, enough = self.network.overshoot(mixed.total_kw), settled
+        if self._residual_kw > 0.0:
+            away = self._residual_kw * math.sqrt(self._numbers) * AWAY_KW / self._sigma
+            enough = settled or max(0.0, mixed.objective - max(self._bounds)) + away <= self._near * gain
+        return Progress(judged.iteration, judged.mismatch_kw, mixed.objective, over, enough and over <= _ENOUGH)
+
+    def _least(self, groups: FloatArray, private_cost: float) -> float:
+        """Return about what the optimum costs at least (currency), were the answers best answers to the prices alone.
+
+        What the Queens asked for is their own best answer to the same prices, within all limits: their step says so.
+        """
+        net, price = self._by_group(self._net_kw), self._by_group(price_per_kwh(self.price_e7))
+        grid = self.tariff.cost(net.sum(axis=0), self.dt_h)
+        return private_cost + grid + self.dt_h * float((price * (groups - net)).sum())
 
     def _by_group(self, flat: FloatArray) -> FloatArray:
         """Return a vector of all groups as groups x slots."""
@@ -177,6 +233,7 @@ def solve_network(
     max_iterations: int = MAX_ITERATIONS,
     accelerate: bool = True,
     mismatch_share: float = np.inf,
+    near: float = NEAR_MIXED,
 ) -> NetworkAgreement:
     """Run a round in this process until section 6 ends it; homes without flexibility are constants of their group.
 
@@ -198,35 +255,26 @@ def solve_network(
     queen = NetworkQueen(
         tariff, network, step, flexible_of, sigma, constant,
         dt_h=dt_h, max_iterations=max_iterations, accelerate=accelerate, mismatch_share=mismatch_share,
+        blend=True, near=near,
     )  # fmt: skip
     side = _Side(tuple(WorkerIteration(homes[place], sigma, dt_h, eps) for place in places), places, groups)
-    best, sent, progress = _run(queen, side)
-    plans = {**fixed, **best.plans}
-    done = _collected([plans[place] for place in range(len(homes))], tariff, network, dt_h, queen, best.price_e7)
+    moved, sent, progress = _run(queen, side)
+    plans = {**fixed, **moved}
+    done = _collected([plans[place] for place in range(len(homes))], tariff, network, dt_h, queen, queen.agreed_e7)
     return replace(done, message_bytes=sent, progress=progress)
 
 
-@dataclass(frozen=True, eq=False)
-class _Kept:
-    """One of the last iterations: what it cost, how far limits were broken, its prices, and the plans by place."""
+def _run(queen: NetworkQueen, side: _Side) -> tuple[dict[int, Schedule], int, tuple[Progress, ...]]:
+    """Exchange prices and answers until the Queen has enough; return the plans by place, the bytes and the progress.
 
-    objective: float
-    overshoot: float
-    price_e7: tuple[int, ...]
-    plans: dict[int, Schedule]
-
-
-def _run(queen: NetworkQueen, side: _Side) -> tuple[_Kept, int, tuple[Progress, ...]]:
-    """Exchange prices and answers until the Queen has enough; return what to adopt, the bytes and the progress.
-
-    Plans and prices still swing a little when a round ends. The homes keep their last plans, and the end of the round
-    names the one to adopt: the cheapest of those that keep the limits as well as the last one does.
+    Plans and prices still swing a little when a round ends: every home mixes its last plans as the Queen names it.
     """
     slots, count = queen.tariff.slots, queen.network.groups
     pairs = zip(side.workers, side.groups, strict=True)
     opened = [worker.start(queen.price_of(group)) for worker, group in pairs]
     queen.start(_joined(_flat_sums(opened, side.groups, count, slots)))
-    sent, kept, progress = 0, deque[_Kept](maxlen=KEPT), list[Progress]()
+    sent, progress = 0, list[Progress]()
+    kept: list[dict[int, Schedule]] = [{} for _ in side.workers]
     while not queen.finished:
         answers = side.answers(queen)
         sent += _sizes(queen, answers)
@@ -237,18 +285,16 @@ def _run(queen: NetworkQueen, side: _Side) -> tuple[_Kept, int, tuple[Progress, 
             sum(answer.residual_e9_kw2 for answer in answers),
             [sum(column) for column in zip(*(answer.inner_e9_kw2 for answer in answers), strict=True)],
         )
+        for plans, answer in zip(kept, answers, strict=True):
+            plans[queen.iteration] = answer.schedule
+            plans.pop(queen.iteration - BLEND_DEPTH, None)
         if queen.progress is not None:
-            plans = {place: answer.schedule for place, answer in zip(side.places, answers, strict=True)}
             progress.append(queen.progress)
-            kept.append(_Kept(queen.progress.objective, queen.progress.excess_kw, queen.agreed_e7, plans))
-    return _adopted(kept), sent, tuple(progress)
-
-
-def _adopted(kept: Sequence[_Kept]) -> _Kept:
-    """Return the cheapest iteration that keeps the limits as well as the last one does, or at least well enough."""
-    allowed = max(_QUIET, min(kept[-1].overshoot, _ENOUGH))
-    good = [one for one in kept if one.overshoot <= allowed]
-    return min(good, key=lambda one: one.objective) if good else min(kept, key=lambda one: one.overshoot)
+    last, weights, dt_h = queen.iteration, queen.weights_e6, queen.dt_h
+    mixed = [
+        mixed_plan(worker.home, plans, last, weights, dt_h) for worker, plans in zip(side.workers, kept, strict=True)
+    ]
+    return dict(zip(side.places, mixed, strict=True)), sent, tuple(progress)
 
 
 def _sizes(queen: NetworkQueen, answers: Sequence[WorkerAnswer]) -> int:

@@ -9,6 +9,7 @@ from i to l as from l to i, so K is symmetrised. Powers in kW and kvar (import p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,11 +106,29 @@ class Sensitivities:
         return band.tightened(self.error_p99_pu + max(up, down))
 
 
+Fitted = tuple[FloatArray, FloatArray, FloatArray]
+"""Symmetric K, its standard errors, and the offsets that leave no mean error."""
+
+
 def estimate(series: MeterSeries, first_days: float = FIRST_DAYS) -> Sensitivities:
     """Return the sensitivities; `TooFewMeterData` before `first_days` of complete columns.
 
     The last fifth of the days judges the estimate of the others; what is returned is estimated from all of them.
     """
+    return _estimated(series, first_days, _fitted)
+
+
+def estimate_along(series: MeterSeries, first_days: float = FIRST_DAYS) -> Sensitivities:
+    """Return the same for meters given in their order along one line, from its head on.
+
+    What a home draws lowers a voltage by the resistance of the way that both share, and that only grows along the
+    line: K[l][i] = d_0 + ... + d_min(l,i) with every d >= 0. As many unknowns as meters, and not their square.
+    """
+    return _estimated(series, first_days, _fitted_along)
+
+
+def _estimated(series: MeterSeries, first_days: float, fit: Callable[[MeterSeries], Fitted]) -> Sensitivities:
+    """Return the sensitivities by one way of fitting them."""
     columns = series.voltage_pu.shape[1]
     days = float(series.complete.sum()) / _SLOTS_PER_DAY
     if days < first_days:
@@ -118,15 +137,15 @@ def estimate(series: MeterSeries, first_days: float = FIRST_DAYS) -> Sensitiviti
             next_step="keep the Hive's own power limits until there are enough",
         )
     split = columns - columns // _HELD_BACK
-    mean, worst = _judged(_fitted(series.part(slice(0, split))), series.part(slice(split, columns)))
-    k, errors, offset = _fitted(series)
+    mean, worst = _judged(fit(series.part(slice(0, split))), series.part(slice(split, columns)))
+    k, errors, offset = fit(series)
     half = np.hypot(_Z95 * errors, _CURVATURE * k)
     low, high = np.maximum(k - half, 0.0), k + half
     return Sensitivities(k, low, high, offset, mean, worst, days)
 
 
-def _fitted(series: MeterSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return symmetric K, its standard errors, and the offsets that leave no mean error."""
+def _fitted(series: MeterSeries) -> Fitted:
+    """Return K by least squares, symmetrised afterwards."""
     squared, source = series.voltage_pu**2, series.source_pu**2
     usable = series.complete[1:] & series.complete[:-1]
     regressors = np.concatenate([-series.power_kw, -series.reactive_kvar, source[None, :]])
@@ -134,9 +153,50 @@ def _fitted(series: MeterSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
     k, errors = _non_negative(steps, targets, series.power_kw.shape[0])
     errors = 0.5 * np.sqrt(errors**2 + errors.T**2)
     k = 0.5 * (k + k.T)
-    whole = series.complete
-    offset = (squared - source[None, :] + k @ np.nan_to_num(series.power_kw))[:, whole].mean(axis=1)
-    return k, errors, offset
+    return k, errors, _offset(series, k)
+
+
+def _offset(series: MeterSeries, k: FloatArray) -> FloatArray:
+    """Return the offsets that leave no mean error with these sensitivities."""
+    left = series.voltage_pu**2 - series.source_pu[None, :] ** 2 + k @ np.nan_to_num(series.power_kw)
+    return np.asarray(left[:, series.complete].mean(axis=1))
+
+
+def _fitted_along(series: MeterSeries) -> Fitted:
+    """Return K of a line: the steps d of P and of Q, and one factor of the source, for all voltages at once."""
+    meters = series.power_kw.shape[0]
+    usable = series.complete[1:] & series.complete[:-1]
+
+    def steps(part: FloatArray) -> FloatArray:
+        return np.asarray(np.diff(part, axis=-1)[..., usable])
+
+    beyond = [steps(np.cumsum(part[::-1], axis=0)[::-1]) for part in (series.power_kw, series.reactive_kvar)]
+    source, targets = steps(series.source_pu**2), steps(series.voltage_pu**2)
+    size, along = 2 * meters + 1, np.arange(meters)
+    gram, moment = np.zeros((size, size)), np.zeros(size)
+    for place in range(meters):
+        row = np.zeros((size, source.size))
+        shared = along <= place
+        row[:meters][shared], row[meters:-1][shared], row[-1] = -beyond[0][shared], -beyond[1][shared], source
+        gram += row @ row.T
+        moment += row @ targets[place]
+    found, unit_errors = _least_squares(gram, moment)
+    freedom = max(1, targets.size - size)
+    left = float((targets**2).sum() - 2.0 * moment @ found + found @ gram @ found)
+    noise = float(np.sqrt(max(0.0, left) / freedom))
+    nearer = np.minimum(along[:, None], along[None, :])
+    k = np.cumsum(found[:meters])[nearer]
+    errors = noise * np.sqrt(np.cumsum(unit_errors[:meters] ** 2))[nearer]
+    return k, errors, _offset(series, k)
+
+
+def _least_squares(gram: FloatArray, moment: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the least squares solution >= 0 from the normal equations, and unit standard errors."""
+    spread = np.sqrt(gram.diagonal()) + _SPREAD
+    values, vectors = np.linalg.eigh(gram / np.outer(spread, spread))
+    root = np.sqrt(np.maximum(values, _SPREAD))
+    found, _ = nnls(root[:, None] * vectors.T, (vectors.T @ (moment / spread)) / root)
+    return found / spread, np.sqrt(((vectors / root) ** 2).sum(axis=1)) / spread
 
 
 def _non_negative(steps: FloatArray, targets: FloatArray, meters: int) -> tuple[FloatArray, FloatArray]:
@@ -173,4 +233,4 @@ def _judged(fitted: tuple[FloatArray, FloatArray, FloatArray], later: MeterSerie
     return float(away.mean()), float(np.quantile(away, 0.99))
 
 
-__all__ = ["FIRST_DAYS", "MeterSeries", "Sensitivities", "TooFewMeterData", "estimate"]
+__all__ = ["FIRST_DAYS", "MeterSeries", "Sensitivities", "TooFewMeterData", "estimate", "estimate_along"]

@@ -69,7 +69,8 @@ class HiveSolution:
     `pcc_kw` the sum of the plans; `objective` private costs plus grid cost (currency); `status` is
     "converged", "iteration_limit" (plans are feasible for every home) or "limits_exceeded" (do not use the
     plans); `mismatch_kw` how far the sum is from what the Queen asked for (0 for a direct solve);
-    `certificate` how far from the optimum at most, where it was asked for; `message_bytes` in the binary form of 4.4.
+    `certificate` how far from the optimum at most, where it was asked for; `message_bytes` in the binary form of 4.4;
+    `proof_e7` a second price for the lower bound, () where there is none.
     """
 
     schedules: tuple[Schedule, ...]
@@ -82,6 +83,7 @@ class HiveSolution:
     mismatch_kw: float = 0.0
     certificate: Certificate | None = None
     message_bytes: int = 0
+    proof_e7: tuple[int, ...] = ()
 
 
 def solve_direct(
@@ -144,7 +146,7 @@ def solve_hive(
     """
     if not homes or any(home.slots != tariff.slots for home in homes):
         raise AssetError(f"every home needs a forecast of {tariff.slots} slots, as long as the tariff")
-    blend = accelerate and not sums_only
+    blend = accelerate
     sigma = (
         round_sigma(tariff, dt_h, settled=warm is not None, accelerate=accelerate, blend=blend)
         if sigma_kw2_per_coin is None
@@ -174,7 +176,7 @@ def solve_hive(
     schedules = tuple(plans.get(index) or _fixed_plan(home, dt_h) for index, home in enumerate(homes))
     solution = _collect(schedules, tariff, limits, dt_h, queen.agreed_e7, queen)
     certificate = certify_round(queen, homes, sigma) if certify else None
-    return replace(solution, message_bytes=end.message_bytes, certificate=certificate)
+    return replace(solution, message_bytes=end.message_bytes, certificate=certificate, proof_e7=queen.proof_e7)
 
 
 def _alone_e9_coin(homes: Sequence[Home], tariff: Tariff, dt_h: float) -> int:

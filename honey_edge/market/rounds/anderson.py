@@ -82,6 +82,18 @@ class HeldSums:
     full_steps_kw: FloatArray
 
 
+def joined(parts: Sequence[HeldSums | None], slots: int) -> HeldSums:
+    """Return what groups of Workers hold, one after the other; None is a group of nobody, with 0 in its slots."""
+    depth = max(len(one.full_steps_kw) for one in parts if one is not None)
+    nothing = HeldSums(np.zeros(slots), np.zeros(slots), np.zeros((depth, slots)))
+    found = [nothing if one is None else one for one in parts]
+    return HeldSums(
+        np.concatenate([one.state_kw for one in found]),
+        np.concatenate([one.residual_kw for one in found]),
+        np.concatenate([one.full_steps_kw for one in found], axis=1),
+    )
+
+
 class SplitState:
     """w, r and the last differences of one Worker, from transmitted integers only.
 

@@ -61,7 +61,8 @@ def certify_round(queen: QueenIteration, homes: Sequence[Home], sigma_kw2_per_co
     bound = sum(worker.bound_e9_coin(queen.agreed_e7) for worker in workers)
     alone = sum(worker.standalone_e9_coin(queen.tariff) for worker in workers)
     fixed = sum(queen.tariff.cost(home.base_kw, queen.dt_h) for home in homes if not home.flexible)
-    return queen.certificate(bound, alone + round(fixed * COST_STEPS))
+    proof = sum(worker.bound_e9_coin(queen.proof_e7) for worker in workers) if queen.proof_e7 else None
+    return queen.best_certificate(bound, alone + round(fixed * COST_STEPS), proof)
 
 
 def lower_bound(

@@ -23,6 +23,7 @@ from honey_edge.market.homes.worker_step import COST_STEPS, WorkerAnswer, Worker
 from honey_edge.market.rounds.anderson import HeldSums, SplitState, Weights, window
 from honey_edge.market.rounds.blend import Blend, Blender
 from honey_edge.market.rounds.certificate import Certificate, certificate_of, connection_bound, within_domain
+from honey_edge.market.rounds.proof import PriceTrail
 from honey_edge.market.rounds.queen_step import (
     PRICE_LIMIT,
     default_sigma,
@@ -186,6 +187,7 @@ class QueenIteration:
         self.progress: Progress | None = None
         self._weights = Weights(flexible * slots) if accelerate else None
         self._blender = Blender(tariff, limits, dt_h) if blend else None
+        self._trail = PriceTrail(tariff, flexible) if blend else None
         self.blend: Blend | None = None
         self._alone = None if alone_e9_coin is None else _bounded(alone_e9_coin, LARGEST_COST_E9) / COST_STEPS
         self._bounds: deque[float] = deque(maxlen=BOUNDS_KEPT)
@@ -242,6 +244,8 @@ class QueenIteration:
         self._aggregate.move(total_kw, self._pull(self.price_e7), self.gamma_e9, number)
         if correction_kw is not None:
             self._aggregate.correct(self._with_constant(correction_kw))
+        if self._trail is not None:
+            self._trail.add(price_per_kwh(self.price_e7), total_kw, self._net_kw)
         self.progress = self._judge(total_kw, _bounded(cost_sum_e9_coin, LARGEST_COST_E9) / COST_STEPS)
         self.agreed_e7 = self.price_e7
         if self._weights is not None:
@@ -258,6 +262,12 @@ class QueenIteration:
             return prices_e7
         return price_e7(within_domain(price_per_kwh(prices_e7), self.tariff, self.limits, self.dt_h))
 
+    @property
+    def proof_e7(self) -> tuple[int, ...]:
+        """A second price at which the homes may prove a better lower bound (`proof`); () where there is none."""
+        ahead = None if self._trail is None else self._trail.ahead(price_per_kwh(self.agreed_e7))
+        return () if ahead is None else self._provable(price_e7(ahead))
+
     def held_window(self) -> int:
         """Return for how many newest differences `HeldSums.full_steps_kw` is to be given."""
         return window(len(self.gamma_e9), self.iteration + 1)
@@ -270,14 +280,28 @@ class QueenIteration:
         """
         if self.progress is None:
             raise ProtocolError("no answers were absorbed yet", next_step="finish an iteration first")
-        price = price_per_kwh(self.agreed_e7)
-        grid = connection_bound(price, self.tariff, self.limits, self.dt_h)
         upper = math.ceil(self.progress.objective * COST_STEPS)
+        return certificate_of(upper, self._lower_e9(self.agreed_e7, bound_sum_e9_coin), standalone_sum_e9_coin)
+
+    def best_certificate(
+        self, bound_sum_e9_coin: int, standalone_sum_e9_coin: int | None, proof_sum_e9_coin: int | None
+    ) -> Certificate:
+        """Return the better certificate of `agreed_e7` and `proof_e7`; None where the second was not asked for."""
+        told, proof_e7 = self.certificate(bound_sum_e9_coin, standalone_sum_e9_coin), self.proof_e7
+        if proof_sum_e9_coin is None or not proof_e7:
+            return told
+        other = self._lower_e9(proof_e7, proof_sum_e9_coin)
+        bounds = [lower for lower in (told.lower_e9_coin, other) if lower is not None]
+        return certificate_of(told.upper_e9_coin, max(bounds, default=None), standalone_sum_e9_coin)
+
+    def _lower_e9(self, prices_e7: tuple[int, ...], bound_sum_e9_coin: int) -> int | None:
+        """Return L (10^-9 coin) at these prices, constants included; None where they prove nothing."""
+        price = price_per_kwh(prices_e7)
+        grid = connection_bound(price, self.tariff, self.limits, self.dt_h)
         if not math.isfinite(grid):
-            return certificate_of(upper, None, standalone_sum_e9_coin)
+            return None
         fixed = self.dt_h * float(price @ kilowatts(self._constant_w))
-        lower = _bounded(bound_sum_e9_coin, LARGEST_COST_E9) + math.floor((grid + fixed) * COST_STEPS)
-        return certificate_of(upper, lower, standalone_sum_e9_coin)
+        return _bounded(bound_sum_e9_coin, LARGEST_COST_E9) + math.floor((grid + fixed) * COST_STEPS)
 
     def _with_constant(self, held: HeldSums) -> HeldSums:
         """Add the constants, which never move, to what the Workers hold."""

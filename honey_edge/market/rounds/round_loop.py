@@ -183,7 +183,8 @@ class _SumsOnly:
         queen = self._queen
         opened = [w.start(queen.price_e7, p0) for w, p0 in zip(self._workers, opening, strict=True)]
         total = column_sums(opened, queen.tariff.slots)
-        self._totals = RunningTotals(total, len(self._workers))
+        steps = column_sums([worker.opening_step_uw for worker in self._workers], queen.tariff.slots)
+        self._totals = RunningTotals(total, len(self._workers), steps)
         return total
 
     def step(self, price_e7: tuple[int, ...]) -> tuple[int, ...]:
@@ -199,19 +200,23 @@ class _SumsOnly:
             sum(change.cost_e9_coin for change in changes),
             sum(change.residual_e9_kw2 for change in changes),
             tuple(column_sums([change.inner_e9_kw2 for change in changes], 0)),
+            tuple(column_sums([change.step_uw for change in changes], len(price_e7))),
         )
         totals = self._totals.add(opened, len(changes))
         return queen.absorb(
             totals.power_w,
             totals.cost_e9_coin,
-            None,
+            totals.held,
             totals.residual_e9_kw2,
             totals.inner_e9_kw2,
             totals.missing_share,
         )
 
     def plans(self, weights_e6: tuple[int, ...]) -> list[Schedule | None]:
-        assert not weights_e6, "sums alone are not mixed: nobody knows which answers were counted"
         for worker, counted in zip(self._workers, self._counted, strict=True):
             worker.settle(counted)
-        return [worker.schedule for worker in self._workers]
+        last, dt_h = self._queen.iteration, self._queen.dt_h
+        return [
+            mixed_plan(worker.iteration.home, worker.plans, last, weights_e6, dt_h) if worker.plans else None
+            for worker in self._workers
+        ]

@@ -196,6 +196,15 @@ class AnswerLedger:
         residual = sum(one.moved.residual_e9_kw2 for one in everyone)
         return Sums(power, cost, held, tuple(missing), residual, tuple(inner), len(missing) / len(everyone))
 
+    def held(self) -> HeldSums:
+        """Return what the Workers hold after the iteration that was closed last."""
+        return self._held(window(len(self._broadcasts[-1].gamma_e9), self.iteration))
+
+    def followed(self, worker: str) -> tuple[FloatArray, FloatArray]:
+        """Return w and v = w - 2*sigma*lambda of a Worker's newest answer (kW), as its integers give them."""
+        split = self._follower(worker).split
+        return split.state_kw, split.state_kw - 2.0 * self._broadcasts[split.answered - 1].pull_kw
+
     def _follower(self, worker: str) -> _Follower:
         follower = self._followers.get(worker)
         if follower is None:

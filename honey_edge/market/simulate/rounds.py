@@ -276,7 +276,9 @@ def _collected(task: RoundTask, queen: QueenIteration, lanes: Lanes, shards: int
         raise AssertionError("a finished round has iterated")
     certificate = None
     if alone is not None:
-        certificate = queen.certificate(sum(lanes.call("bounds", [(queen.agreed_e7,)] * shards)), alone)
+        bound, proof_e7 = sum(lanes.call("bounds", [(queen.agreed_e7,)] * shards)), queen.proof_e7
+        proof = sum(lanes.call("bounds", [(proof_e7,)] * shards)) if proof_e7 else None
+        certificate = queen.best_certificate(bound, alone, proof)
     return RoundResult(
         queen.agreed_e7,
         np.vstack([one.net_kw for one in plans]),

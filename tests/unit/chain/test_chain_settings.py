@@ -8,8 +8,8 @@ import pytest
 from eth_account import Account
 
 from honey_edge.model.options import SettingsError
-from honey_edge.wire.signing import KeyFileError
-from queen_node.settings import ChainSection, Loaded, _check_chain, sender_secret
+from honey_edge.wire.signing import KeyFileError, KeySigner
+from queen_node.settings import ChainSection, Loaded, _check_chain, sender_key
 
 FILE = Path("queen.toml")
 URLS = ("http://127.0.0.1:8545", "https://me:pass@node.example/v3/key")
@@ -67,19 +67,19 @@ def stored(folder: Path, password: str, mode: int = 0o600) -> Loaded:
 
 
 def test_the_sending_key_may_lie_encrypted(tmp_path: Path) -> None:
-    assert sender_secret(stored(tmp_path, "right")) == SECRET
+    assert sender_key(stored(tmp_path, "right")).address == KeySigner(SECRET).address
     assert SECRET.hex() not in (tmp_path / "sender.json").read_text()
 
 
 def test_a_wrong_password_or_one_that_others_may_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="password is not its password"):
-        sender_secret(stored(tmp_path, "wrong"))
+        sender_key(stored(tmp_path, "wrong"))
     with pytest.raises(KeyFileError, match="others may read this password"):
-        sender_secret(stored(tmp_path, "right", 0o644))
+        sender_key(stored(tmp_path, "right", 0o644))
     (tmp_path / "sender.json").write_text(SECRET.hex())
     (tmp_path / "password").chmod(0o600)
     with pytest.raises(SettingsError, match="is no keystore"):
-        sender_secret(Place(tmp_path))  # type: ignore[arg-type]
+        sender_key(Place(tmp_path))  # type: ignore[arg-type]
     (tmp_path / "password").unlink()
     with pytest.raises(SettingsError, match="password: No such file"):
-        sender_secret(Place(tmp_path))  # type: ignore[arg-type]
+        sender_key(Place(tmp_path))  # type: ignore[arg-type]

@@ -172,6 +172,32 @@ def test_a_heartbeat_keeps_the_reserve_and_its_end_gives_it_back() -> None:
     assert (site.hybrid.device.raw(802, "SocRsvMax"), site.hybrid.device.raw(802, "SoCRsvMin")) == (1000, 50)
 
 
+def test_a_command_that_somebody_else_took_away_is_given_again() -> None:
+    site, control = controlled("sunspec-124-host")
+    control.command(2_000)
+    run_for(site, control, 30)
+    once = site.writes
+    site.hybrid.device.set(124, StorCtl_Mod=0)
+    assert control.is_automatic()
+    run_for(site, control, 10)
+    assert site.hybrid.battery_w() == 2_000
+    assert site.writes == 2 * once
+
+
+def test_a_longer_pause_between_writes_may_be_asked_for_and_a_shorter_one_not() -> None:
+    for asked_ms, kept_ms in ((30_000, 30_000), (1_000, 10_000)):
+        site, _ = controlled("sunspec-124-host")
+        inverter = SunSpecInverter(site, site, scan_of(site), tables())
+        profile = load_control_profile("sunspec-124-host")
+        control = BatteryControl(site, site, inverter, profile, LIMITS, PASSED, write_pause_ms=asked_ms)
+        control.command(1_000)
+        began_ms = site.now_ms
+        control.command(2_000)
+        while site.hybrid.battery_w() != 2_000:
+            run_for(site, control, 1)
+        assert site.now_ms - began_ms == kept_ms
+
+
 def test_without_anybody_who_lets_go_there_are_limits_but_no_force() -> None:
     site, control = controlled("sunspec-124-limits")
     control.command(3_000)

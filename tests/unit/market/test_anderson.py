@@ -203,11 +203,13 @@ def test_lost_answers_cost_iterations_but_not_the_agreement(make_home, loss: flo
 
 
 def test_sums_alone_keep_the_queen_with_what_the_workers_hold(make_home) -> None:
-    """A Worker that is not counted withdraws: W stays the sum of w, and the totals keep its last counted profile."""
+    """A Worker that is not counted takes its answer back: the Queen's step is the sum of theirs, the totals keep its
+    last counted profile."""
     workers = [CountedWorker(make_home(seed), SIGMA) for seed in (1, 2, 3)]
     queen = QueenIteration(FLAT, 3, SIGMA)
     opening = totals([worker.start(queen.price_e7) for worker in workers])
-    running, price = RunningTotals(opening, 3), queen.start(opening)
+    running = RunningTotals(opening, 3, totals([worker.opening_step_uw for worker in workers]))
+    price = queen.start(opening)
     counted, chance = [True] * 3, random.Random(2)
     for _ in range(10):
         changes = []
@@ -220,14 +222,20 @@ def test_sums_alone_keep_the_queen_with_what_the_workers_hold(make_home) -> None
         power = totals([change.power_w for change in changes]) if changes else [0] * 96
         cost = sum(change.cost_e9_coin for change in changes)
         residual = sum(change.residual_e9_kw2 for change in changes)
-        total = running.add(Change(tuple(power), cost, residual, tuple(inner)), len(changes))
+        steps = tuple(totals([change.step_uw for change in changes])) if changes else ()
+        total = running.add(Change(tuple(power), cost, residual, tuple(inner), steps), len(changes))
         price = queen.absorb(
-            total.power_w, total.cost_e9_coin, None, total.residual_e9_kw2, total.inner_e9_kw2, total.missing_share
+            total.power_w,
+            total.cost_e9_coin,
+            total.held,
+            total.residual_e9_kw2,
+            total.inner_e9_kw2,
+            total.missing_share,
         )
     for worker, was in zip(workers, counted, strict=True):
         worker.settle(was)
-    held = np.sum([worker.iteration._state.state_kw for worker in workers], axis=0)
-    assert np.abs(held - queen._aggregate.state_kw).max() < 1e-8
+    held = np.sum([worker.iteration.step_kw for worker in workers], axis=0)
+    assert np.abs(held - queen._aggregate.finished_step((), 11)).max() < 1e-8
     plans = np.sum([worker.schedule.net_kw for worker in workers if worker.schedule is not None], axis=0)
     assert np.abs(plans - np.array(total.power_w) / 1000).max() < 2e-3
 

@@ -234,14 +234,14 @@ def test_she_opens_with_what_her_members_open_with_and_repeats_to_the_bit(make_h
         worker.answer(price, (), False, 1)
 
 
-def test_warm_members_and_a_withdrawn_answer(make_home: MakeHome) -> None:
+def test_warm_members_and_an_answer_taken_back(make_home: MakeHome) -> None:
     subtree = Subtree((make_home(1), make_home(2)))
     worker, price = DaughterIteration(subtree, SIGMA, DT_H), starting_price_e7(TARIFF)
     warm = [(7,) * SLOTS, (-3,) * SLOTS]
     assert worker.start(price, None, warm) == (4,) * SLOTS
     assert worker.start(price, (9,) * SLOTS, warm) == (9,) * SLOTS
     worker.answer(price)
-    worker.withdraw()
+    worker.take_back()
     assert worker.answer(price, (), False, 2).power_w
 
 

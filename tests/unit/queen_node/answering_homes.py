@@ -56,7 +56,7 @@ class Hive:
         self.world, self.clock = world, InstantClock()
         self.homes = dict(zip([w.name for w in world.workers], homes, strict=True))
         self.silent_from = silent_from or {}
-        self.iterations, self.sent = {}, []
+        self.iterations, self.sent, self.last = {}, [], {}
         rules = RoundRules(7, world.agreement.domain, world.tariff, 80_000, 2.0, **rules)
         self.coordinator = Coordinator(
             self.clock, world.store, rules, world.refusals, self.broadcast, self.online, self.certified
@@ -95,23 +95,32 @@ class Hive:
                 tariff = self.coordinator._market_tariff(message.first_slot)
                 fields["bound_e9_coin"] = self.iterations[name].bound_e9_coin(message.price_e7_per_kwh)
                 fields["alone_e9_coin"] = self.iterations[name].standalone_e9_coin(tariff)
+                if message.proof_e7:
+                    fields["proof_e9_coin"] = self.iterations[name].bound_e9_coin(message.proof_e7)
             declared = DeclareMessage(**fields)
             signer = self.world.by_name(name).signer
             signature = signer.sign(digest(self.world.agreement.domain, declared.signed())).hex()
             return structs.replace(declared, signature=signature)
         if not flexible:
             return DeclareMessage(**fields, power_w=(0,) * SLOTS, cost_e9_coin=0)
+        if message.proof_e7:
+            return DeclareMessage(**fields, **self.last[name], inner_e9_kw2=self.bounds(name, message))
         answer = self.iterations[name].answer(
             message.price_e7_per_kwh, message.gamma_e9, message.forget, message.iteration
         )
         self.powers[name] = answer.power_w
-        return DeclareMessage(
-            **fields,
-            power_w=answer.power_w,
-            cost_e9_coin=answer.cost_e9_coin,
-            residual_e9_kw2=answer.residual_e9_kw2,
-            inner_e9_kw2=answer.inner_e9_kw2,
-        )
+        self.last[name] = {
+            "power_w": answer.power_w,
+            "cost_e9_coin": answer.cost_e9_coin,
+            "residual_e9_kw2": answer.residual_e9_kw2,
+        }
+        return DeclareMessage(**fields, **self.last[name], inner_e9_kw2=answer.inner_e9_kw2)
+
+    def bounds(self, name, message):
+        """What a masked round asks for before its end."""
+        worker, tariff = self.iterations[name], self.coordinator._market_tariff(message.first_slot)
+        prices = (message.price_e7_per_kwh, message.proof_e7)
+        return (*(worker.bound_e9_coin(price) for price in prices), worker.standalone_e9_coin(tariff))
 
     def coordinate(self, first_slot):
         return asyncio.run(self.coordinator.coordinate(first_slot, self.clock.now + 60))

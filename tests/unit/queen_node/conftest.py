@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ class FakeWorker:
         lines = message.lines()
         lowest = [self.lowest_reputation] * len(lines)
         self.ledger, _ = recompute_statement(
-            self.agreement, self.ledger, after, lines, statement, message.funding_micro, lowest
+            self.agreement, self.ledger, after, lines, statement, message.funding_micro, lowest, message.charges()
         )
         reply = CountersignMessage(
             worker=self.name,
@@ -108,8 +109,10 @@ class FakeWorker:
 class World:
     """A Queen without broker and clock, and her Workers."""
 
-    def __init__(self, homes: int = 3, *, funding_micro: int = 100_000_000, metered: bool = True, fee: int = 25):
-        self.tariff = make_tariff()
+    def __init__(
+        self, homes: int = 3, *, funding_micro: int = 100_000_000, metered: bool = True, fee: int = 25, **tariff: Any
+    ):
+        self.tariff = replace(make_tariff(), **tariff)
         self.terms = HiveTerms(HIVE, 1, 0, keccak(tariff_document(self.tariff)), 250, fee, 20, 500_000, 40_000, 0, 2)
         self.agreement = Agreement(DOMAIN, QUEEN.address, HIVE, self.terms, self.tariff)
         self.store = Store("sqlite://")

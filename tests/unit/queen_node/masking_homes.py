@@ -113,5 +113,9 @@ async def plain_sums(frame, online):
 
 
 def unmasked(messages):
-    """Broadcasts as a round without masks sends them."""
-    return [structs.replace(message, masked=False) for message in messages]
+    """Broadcasts as a round without masks sends them; the question for the bounds is asked at its end there."""
+    return [
+        structs.replace(message, masked=False, proof_e7=())
+        for message in messages
+        if message.final or not message.proof_e7
+    ]

@@ -11,7 +11,7 @@ from honey_edge.model.options import SettingsError
 from honey_edge.wire import topics
 from honey_edge.wire.codec import decode, encode
 from honey_edge.wire.messages import CursorMessage, StatusMessage
-from honey_edge.wire.signing import KeyFileError, signed_by
+from honey_edge.wire.signing import signed_by
 from honey_edge.wire.typed_data import digest
 from queen_node.app.account_rows import account_row
 from queen_node.app.dispatch import Dispatcher, Takers
@@ -21,7 +21,7 @@ from queen_node.chain import OnchainAccount
 from queen_node.chain.records import AccountState
 from queen_node.connection import GrantedMeter, slot_energy
 from queen_node.downlink import Downlink
-from queen_node.settings import EnrolledWorker, LimitsSection, TimesSection, parse_workers, read_secret
+from queen_node.settings import EnrolledWorker, LimitsSection, TimesSection, parse_workers
 from queen_node.store import Store, StoreError, accounts, books
 
 
@@ -278,15 +278,6 @@ def test_a_worker_named_twice_or_without_address_is_refused_with_its_place():
             parse_workers(json.dumps(bad).encode(), "w.json")
     with pytest.raises(SettingsError, match="not JSON"):
         parse_workers(b"[", "w.json")
-
-
-@pytest.mark.parametrize("text", ["", "zz" * 32, "11" * 31, "00" * 32, "ff" * 32])
-def test_a_key_file_without_a_secret_is_refused(tmp_path, text):
-    file = tmp_path / "key"
-    file.write_text(text)
-    file.chmod(0o600)
-    with pytest.raises(KeyFileError, match="64 hex digits"):
-        read_secret(file)
 
 
 def test_a_database_of_another_schema_or_place_is_refused(tmp_path):

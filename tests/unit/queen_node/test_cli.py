@@ -175,6 +175,16 @@ def test_a_frozen_account_is_resumed_only_after_its_serial_is_given(config, worl
     assert "not frozen" in hive("channel", "resume", "HW-0", "--config", str(config)).stderr
 
 
+def test_standings_are_shown_and_a_good_one_needs_no_pardon(config, world):
+    rows = json.loads(hive("standing", "show", "--config", str(config), "--json").stdout)["workers"]
+    assert {(row["worker"], row["standing"]) for row in rows} == {(one.name, "good") for one in world.workers}
+    worker = world.workers[0].name
+    assert hive("standing", "show", worker, "--config", str(config)).exit_code == 0
+    refused = hive("standing", "restore", worker, "--reason", "none", "--config", str(config))
+    assert refused.exit_code == 5
+    assert "is good" in refused.stderr
+
+
 def test_the_settlement_oracle_is_met_exactly(shared_dir):
     file = shared_dir / "oracles" / "14_settlement_integer.json"
     result = hive("market", "settle", str(file), "--json")

@@ -30,22 +30,28 @@ def homes():
 
 
 def prices(hive):
-    return [(message.price_e7_per_kwh, message.gamma_e9, message.forget, message.final) for message in hive.sent]
+    return [
+        (message.price_e7_per_kwh, message.gamma_e9, message.forget, message.final, message.blend_e6)
+        for message in unmasked(hive.sent)
+    ]
 
 
 def masking(world, homes, first_slot, **options):
     return MaskingHive(world, homes, first_slot=first_slot, **options)
 
 
-def test_a_masked_round_sends_the_prices_and_makes_the_plans_of_one_without_mixtures(
+def test_a_masked_round_sends_the_prices_the_mixture_and_the_certificate_of_one_without_masks(
     five, make_world, first_slot, homes
 ):
-    plain = Hive(make_world(5), homes, mix=False)
+    plain = Hive(make_world(5), homes)
     row = plain.coordinate(first_slot + 1)
     hive = masking(five, homes, first_slot)
     masked = hive.coordinate(first_slot + 1)
     assert all(message.masked for message in hive.sent)
-    assert unmasked(hive.sent) == plain.sent
+    assert unmasked(hive.sent) == unmasked(plain.sent)
+    assert hive.sent[-1].blend_e6
+    assert masked.lower_e9_coin is not None
+    assert hive.certificates == plain.certificates
     assert hive.powers == plain.powers
     assert (masked.ended, masked.iterations, masked.flexible) == (row.ended, row.iterations, 5)
 
@@ -66,7 +72,7 @@ def test_with_a_dropout_in_the_middle_the_plans_are_those_of_the_same_round_in_p
 ):
     """The home that is lost keeps its last counted plan in the sums, under masks as in plain."""
     gone = five.workers[1].name
-    plain = Hive(make_world(5), homes, silent_from={gone: 3}, collector=plain_sums, mix=False)
+    plain = Hive(make_world(5), homes, silent_from={gone: 3}, collector=plain_sums)
     row = plain.coordinate(first_slot + 1)
     hive = masking(five, homes, first_slot, silent_from={gone: 3})
     masked = hive.coordinate(first_slot + 1)
@@ -82,13 +88,46 @@ def test_a_home_that_falls_silent_between_its_answer_and_its_masks_is_left_out_t
     homes = [home(0.4 + 0.1 * k, 0.3 * k, True) for k in range(7)]
     world = make_world(7)
     silent, mute = (worker.name for worker in world.workers[:2])
-    plain = Hive(make_world(7), homes, silent_from={silent: 3, mute: 3}, collector=plain_sums, mix=False)
+    plain = Hive(make_world(7), homes, silent_from={silent: 3, mute: 3}, collector=plain_sums)
     row = plain.coordinate(first_slot + 1)
     hive = masking(world, homes, first_slot, silent_from={silent: 3, mute: 4}, mute_from={mute: 3})
     masked = hive.coordinate(first_slot + 1)
     assert prices(hive) == prices(plain)
     assert (masked.ended, masked.iterations) == (row.ended, row.iterations)
     assert hive.answers.movers() == set(hive.homes) - {silent, mute}
+
+
+def test_a_home_that_was_left_out_leaves_the_round_without_a_lower_bound(five, first_slot, homes):
+    hive = masking(five, homes, first_slot, silent_from={five.workers[1].name: 3})
+    row = hive.coordinate(first_slot + 1)
+    assert row.upper_e9_coin is not None
+    assert row.lower_e9_coin is None
+
+
+def test_a_home_that_tells_no_bounds_costs_the_lower_bound_and_not_the_round(five, make_world, first_slot, homes):
+    class Sparing(MaskingHive):
+        async def broadcast(self, message):
+            if message.proof_e7 and not message.final:
+                self.silent_from = {min(self.homes): message.iteration}
+            await super().broadcast(message)
+            self.silent_from = {}
+
+    hive = Sparing(five, homes, first_slot=first_slot)
+    row = hive.coordinate(first_slot + 1)
+    whole = masking(make_world(5), homes, first_slot)
+    assert row.lower_e9_coin is None
+    assert whole.coordinate(first_slot + 1).upper_e9_coin == row.upper_e9_coin
+    assert hive.sent[-1].blend_e6 == whole.sent[-1].blend_e6
+
+
+def test_a_false_bound_under_masks_cannot_lift_the_lower_one_above_the_plans(five, first_slot, homes):
+    class Boaster(MaskingHive):
+        def bounds(self, name, message):
+            return tuple(10**14 for _ in super().bounds(name, message))
+
+    hive = Boaster(five, homes, first_slot=first_slot)
+    row = hive.coordinate(first_slot + 1)
+    assert row.lower_e9_coin <= row.upper_e9_coin + 1_000_000
 
 
 def test_homes_that_reveal_nothing_but_leave_the_threshold_cost_nothing(five, make_world, first_slot, homes):
@@ -109,7 +148,9 @@ def test_below_the_threshold_the_round_ends_with_the_last_counted_price_and_plan
     assert final.final
     assert row.iterations == lost_at - 1
     assert final.iteration == lost_at
-    assert final.price_e7_per_kwh == hive.sent[lost_at - 1].price_e7_per_kwh
+    tariff = [five.tariff.prices(first_slot + 1 + k) for k in range(96)]
+    last = hive.sent[lost_at].price_e7_per_kwh
+    assert final.price_e7_per_kwh == tuple(min(max(p, 10 * s), 10 * b) for p, (b, s) in zip(last, tariff, strict=True))
     assert row.ended == "limit"
 
 
@@ -121,7 +162,7 @@ def test_when_the_openings_cannot_be_opened_only_constants_are_left(five, first_
 
 def test_homes_that_cannot_move_take_part_as_constants(five, make_world, first_slot, homes):
     mixed = [*homes[:4], home(1.0, 0.0, False)]
-    plain = Hive(make_world(5), mixed, collector=plain_sums, mix=False)
+    plain = Hive(make_world(5), mixed, collector=plain_sums)
     plain.coordinate(first_slot + 1)
     hive = masking(five, mixed, first_slot)
     row = hive.coordinate(first_slot + 1)

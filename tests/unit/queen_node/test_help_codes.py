@@ -19,10 +19,13 @@ def all_errors(root=HiveError):
         yield from all_errors(child)
 
 
+ON_THE_BOARD = ("drivers.micropython", "drivers.head.main")  # import machine, which only a microcontroller has
+
+
 def import_everything():
     for package in (drivers, honey_edge, queen_node, worker_node, provisioning):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith("__main__") and not module.name.startswith(ON_THE_BOARD):
                 importlib.import_module(module.name)
 
 

@@ -1,7 +1,8 @@
 """A small Hive's life in memory, from honey_edge alone, as an evidence bundle: two UTC days touched, three homes.
 
 Late readings, a reading that waits several closings, a span, arrears, an Objection, an unanswered Statement, a
-Queen's meter that sees more than the readings that are there, two settlements.
+Queen's meter that sees more than the readings that are there, two settlements; a day's peak charge and the reserve
+shared out at the end of a month; a mother Hive whose bills differ from the own rule, one of them for several slots.
 """
 
 from collections.abc import Callable
@@ -22,13 +23,15 @@ from honey_edge.billing.account import (
 )
 from honey_edge.billing.clearing import announced_price, choose_price, share_surplus, tariff_cost_pico, totals_of
 from honey_edge.billing.tariff import Tariff, tariff_document
+from honey_edge.model.slots import last_slot_of_month
+from honey_edge.wire.charge_lines import ChargeLine
 from honey_edge.wire.keccak import keccak
 from honey_edge.wire.merkle import merkle_path, merkle_root
 from honey_edge.wire.messages import CountersignMessage
 from honey_edge.wire.recompute import line_leaves, pool_of
 from honey_edge.wire.signing import KeySigner
 from honey_edge.wire.statement_message import CoverTold, StatementLine, statement_message
-from honey_edge.wire.structs import HiveTerms, Objection, Reading, SlotTotals, Statement
+from honey_edge.wire.structs import HiveTerms, Objection, PeakTotals, Reading, ReserveTotals, SlotTotals, Statement
 from honey_edge.wire.terms_file import TermsFile, terms_document
 from honey_edge.wire.typed_data import Domain, digest, struct_hash
 from queen_node.evidence import (
@@ -43,8 +46,11 @@ from queen_node.evidence import (
 from queen_node.evidence_format import (
     AccountState,
     AppliedRecord,
+    ChargeRecord,
     LineRecord,
     MeterRecord,
+    MotherRecord,
+    PeriodRecord,
     RoundRecord,
     SettlementRecord,
     WorkerRecord,
@@ -52,13 +58,16 @@ from queen_node.evidence_format import (
 from queen_node.evidence_index import canonical
 
 HIVE = 7
-START = 96 * 20_000 + 90
+PERIOD_END = last_slot_of_month(96 * 20_000)
+START = PERIOD_END - 5
+PEAK_CHARGE = 3_000_000
 CLOSINGS = 10
 DOMAIN = Domain(31337, b"\5" * 20)
 QUEEN, OWNER = KeySigner(b"\1" * 32), KeySigner(b"\2" * 32)
 TARIFF = Tariff(
     "EUR", tuple(200_000 + 100 * k for k in range(96)), tuple(50_000 - 10 * k for k in range(96)), ("mail@home",), 10**6
 )
+TARIFF = replace(TARIFF, peak_micro_per_kw=PEAK_CHARGE)
 ENERGY = {"a": 215_000, "b": -250_000, "c": 40_000}
 FUNDING = {"a": 10**9, "b": 10**9, "c": 20_000}
 NEVER = 10**9
@@ -77,6 +86,8 @@ class Home:
     lines: list[LineRecord] = field(default_factory=list)
     parts: list[tuple[Reading, StatementLine]] = field(default_factory=list)
     carried: int = 0
+    charges: list[ChargeRecord] = field(default_factory=list)
+    charged: int = 0
     leaves: dict[int, list[bytes]] = field(default_factory=dict)
     statements: list[AnsweredStatement] = field(default_factory=list)
     settled: AccountState | None = None
@@ -130,6 +141,9 @@ class Day:
         ]
         self.meter: list[MeterRecord] = []
         self.settlements: list[SettlementRecord] = []
+        self.periods: dict[int, tuple[PeakTotals | ReserveTotals, bytes]] = {}
+        self.costs: dict[int, int] = {}
+        self.bills: list[MotherRecord] = []
         self.pool = 10**8
         self._measure()
 
@@ -181,11 +195,68 @@ class Day:
         metered = tariff_cost_pico(self.metered(slot), totals.buy, totals.sell)
         self.reserve += shares.shared - sum(b.discount_pico for b in booked) - shares.deficit + alone
         self.reserve += shares.hive_cost - metered
-        totals = replace(totals, reserve=self.reserve)
-        self.totals[slot] = SignedTotals(totals, QUEEN.sign(digest(DOMAIN, totals)))
         leaves = [struct_hash(own) for _, own in pooled]
         for k, ((home, own), booking) in enumerate(zip(pooled, booked, strict=True)):
             self._add(home, own, booking, slot, tuple(merkle_path(leaves, k)))
+        self.costs[slot] = metered
+        if (slot - START) % 4:
+            self._billed(slot)
+        if slot == PERIOD_END:
+            self._charge(totals)
+        totals = replace(totals, reserve=self.reserve)
+        self.totals[slot] = SignedTotals(totals, QUEEN.sign(digest(DOMAIN, totals)))
+
+    def _billed(self, slot: int) -> None:
+        """Books what a mother took for the slots before, a little more or less than the own rule."""
+        before = self.bills[-1] if self.bills else None
+        first, net = (before.slot + 1, before.net_pico) if before else (START + 1, 5 * 10**9)
+        if first >= slot:
+            return
+        own = sum(self.costs[one] for one in range(first, slot))
+        charged = own + 1_234_567 * (slot - START - 4)
+        self.reserve -= charged - own
+        row = {"slot": slot - 1, "from_slot": first, "charged_pico": charged, "net_pico": net + charged}
+        self.bills.append(MotherRecord(v=1, **row, own_pico=own, closed_slot=slot))
+
+    def _charge(self, last: SlotTotals) -> None:
+        """The day's peak and the month's reserve, all readings of the period being there."""
+        slots = [*(one.totals for one in self.totals.values()), last]
+        highest = {h.name: max(0, *(line.energy_milliwh for line in h.lines)) for h in self.homes}
+        alone = {name: 4 * PEAK_CHARGE * energy for name, energy in highest.items()}
+        charged, by_rule = sum(alone.values()), 4 * PEAK_CHARGE * max(0, *(one.pcc for one in slots))
+        surplus = max(charged - by_rule, 0)
+        fee = surplus * 20 // 1000
+        cost = 4 * PEAK_CHARGE * max(0, *(self.metered(one.slot) for one in slots))
+        self.costs[PERIOD_END] += cost
+        self.reserve -= fee + cost
+        self._sign(3, PeakTotals(HIVE, PERIOD_END, charged, surplus - fee, struct_hash(self.terms)))
+        for home in self.homes:
+            own = alone[home.name]
+            if own:
+                self._book(home, 3, highest[home.name], own - (surplus - fee) * own // charged)
+        shared, moved = max(self.reserve, 0), {h.name: sum(abs(n.energy_milliwh) for n in h.lines) for h in self.homes}
+        self._sign(4, ReserveTotals(HIVE, PERIOD_END, shared, sum(moved.values()), struct_hash(self.terms)))
+        for home in self.homes:
+            self._book(home, 4, moved[home.name], -(shared * moved[home.name] // sum(moved.values())))
+
+    def _sign(self, kind: int, totals: PeakTotals | ReserveTotals) -> None:
+        self.periods[kind] = (totals, QUEEN.sign(digest(DOMAIN, totals)))
+
+    def _book(self, home: Home, kind: int, quantity: int, amount: int) -> None:
+        assert home.position is not None
+        self.reserve += amount
+        home.position = replace(home.position, net_pico=home.position.net_pico + amount)
+        home.charges.append(
+            ChargeRecord(
+                v=1,
+                kind=kind,
+                slot=PERIOD_END,
+                after_slot=home.position.slot,
+                quantity_milliwh=quantity,
+                amount_pico=amount,
+                net_pico=home.position.net_pico,
+            )
+        )
 
     def _totals(self, slot: int, pooled: list[tuple[Home, Reading]]) -> SlotTotals:
         energies = []
@@ -237,20 +308,44 @@ class Day:
         lines = [self._line(own, line) for own, line in zip(readings, waiting, strict=True)]
         last = readings[-1]
         leaves = list(home.leaves.get(last.slot // 96, []))
+        charges = [self._charge_line(row) for row in home.charges[home.charged :]]
         for own, line in zip(readings, lines, strict=True):
             leaves += line_leaves(struct_hash(own), line.totals, line.kind)
-        net = statement_net_micro(waiting[-1].net_pico, FUNDING[home.name])
+            leaves += [struct_hash(one.totals) for one in charges if one.after_slot == own.slot]
+        assert home.position is not None
+        net = statement_net_micro(home.position.net_pico, FUNDING[home.name])
         statement = Statement(
             HIVE, home.signer.address, last.slot, net, last.imported, last.exported, merkle_root(leaves)
         )
         message = statement_message(
-            statement, QUEEN.sign(digest(DOMAIN, statement)), CoverTold(FUNDING[home.name], self.pool, 0, 12), lines
+            statement,
+            QUEEN.sign(digest(DOMAIN, statement)),
+            CoverTold(FUNDING[home.name], self.pool, 0, 12),
+            lines,
+            charges,
         )
         answer = self._answer(home, statement, last.slot - START)
         home.statements.append(AnsweredStatement(message, answer))
         if answer is not None and answer.reason == 0:
-            home.carried = len(home.lines)
+            home.carried, home.charged = len(home.lines), len(home.charges)
             home.leaves[last.slot // 96] = leaves
+
+    def _charge_line(self, row: ChargeRecord) -> ChargeLine:
+        numbers = (row.after_slot, row.quantity_milliwh, row.amount_pico, row.net_pico)
+        return ChargeLine(row.kind, *self.periods[row.kind], *numbers)
+
+    def _period(self, kind: int) -> PeriodRecord:
+        totals, signature = self.periods[kind]
+        return PeriodRecord(
+            v=1,
+            kind=kind,
+            hive=HIVE,
+            slot=totals.slot,
+            whole=totals.charged if isinstance(totals, PeakTotals) else totals.moved,
+            shared=totals.shared,
+            terms=totals.terms.hex(),
+            signature=signature.hex(),
+        )
 
     def _answer(self, home: Home, statement: Statement, place: int) -> CountersignMessage | None:
         if (home.name, place) == UNANSWERED:
@@ -343,6 +438,9 @@ class Day:
             meter=tuple(self.meter),
             rounds=tuple(self.rounds),
             settlements=tuple(self.settlements),
+            periods=tuple(self._period(kind) for kind in self.periods),
+            charges={h.address: tuple(h.charges) for h in homes},
+            mother=tuple(self.bills),
         )
 
 

@@ -60,6 +60,12 @@ LIES: list[tuple[str, int, dict[str, Any], str, str]] = [
     ("workers.json", 0, {"workers": []}, "", "file"),
     ("rounds.jsonl", 0, {"price_e7_per_kwh": 999}, "slots.jsonl", "price"),
     ("meter.jsonl", 3, {"import_milliwh": 10**9}, "meter.jsonl", "import_milliwh"),
+    ("mother.jsonl", 1, {"charged_pico": 0}, "mother.jsonl", "net_pico"),
+    ("mother.jsonl", 0, {"charged_pico": 0}, "slots.jsonl", "reserve"),
+    ("mother.jsonl", 1, {"own_pico": 0}, "mother.jsonl", "own_pico"),
+    ("mother.jsonl", 1, {"from_slot": 0}, "mother.jsonl", "from_slot"),
+    ("mother.jsonl", 1, {"closed_slot": 0}, "mother.jsonl", "slot"),
+    ("mother.jsonl", 0, {"closed_slot": 0}, "mother.jsonl", "closed_slot"),
     ("settlement.jsonl", 0, {"status": 0}, "settlement.jsonl", "status"),
     ("settlement.jsonl", 0, {"gas_used": 0}, "settlement.jsonl", "gas_used"),
     ("settlement.jsonl", 0, {"block_unix_s": 0}, "settlement.jsonl", "block_unix_s"),
@@ -151,6 +157,7 @@ def test_unbooked_readings_show_in_totals_or_reserve(folder: Path, reseal: Resea
         for kind in ("lines", "statements"):
             path = folder / kind / f"{addresses[home]}.jsonl"
             path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[: 4 if kind == "lines" else 2]))
+        (folder / "charges" / f"{addresses[home]}.jsonl").write_bytes(b"")
     reseal("meter.jsonl", 0, lambda document: None)
     with pytest.raises(EvidenceError) as error:
         verify_evidence(folder)

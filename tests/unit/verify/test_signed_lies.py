@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from honey_edge.wire.merkle import merkle_root
@@ -12,6 +13,7 @@ from honey_edge.wire.structs import Objection
 from honey_edge.wire.typed_data import Domain, digest, struct_hash
 from queen_node.evidence import EvidenceBundle, SignedReading, SignedTotals, documents, write_evidence
 from queen_node.verify import EvidenceError, verify_evidence
+from queen_node.verify_periods import signed_totals
 
 DOMAIN = Domain(31337, b"\5" * 20)
 Reseal = Callable[[str, int, Callable[[dict[str, Any]], None]], None]
@@ -129,11 +131,12 @@ def test_an_account_without_a_baseline_has_no_lines_and_no_statements(
     with pytest.raises(EvidenceError) as error:
         verify_evidence(folder)
     assert (error.value.file, error.value.worker) == (f"lines/{worker}.jsonl", worker)
-    (folder / f"lines/{worker}.jsonl").write_bytes(b"")
-    reseal("meter.jsonl", 0, lambda document: None)
-    with pytest.raises(EvidenceError) as error:
-        verify_evidence(folder)
-    assert error.value.file == "slots.jsonl"
+    for kind, named in (("lines", f"charges/{worker}.jsonl"), ("charges", "slots.jsonl")):
+        (folder / f"{kind}/{worker}.jsonl").write_bytes(b"")
+        reseal("meter.jsonl", 0, lambda document: None)
+        with pytest.raises(EvidenceError) as error:
+            verify_evidence(folder)
+        assert error.value.file == named
 
 
 def test_accounts_in_disorder_or_counted_before_their_opening_are_named(
@@ -245,3 +248,59 @@ def test_a_leaf_the_contract_skipped_is_told_not_refused(
 
     reseal("settlement.jsonl", 1, skip)
     assert verify_evidence(folder).unsettled == (addresses["a"],)
+
+
+CHARGE_LIES = [
+    ("quantity_milliwh", 1),
+    ("amount_pico", 1),
+    ("amount_pico", -1),
+    ("net_pico", 1),
+    ("after_slot", 1),
+    ("slot", -96),
+    ("kind", None),
+]
+
+
+@pytest.mark.parametrize(("field", "step"), CHARGE_LIES)
+@pytest.mark.parametrize("place", [0, 1])
+def test_every_field_of_a_charge_is_recomputed(
+    bundle: EvidenceBundle,
+    refused: Callable[..., EvidenceError],
+    addresses: dict[str, str],
+    field: str,
+    step: int | None,
+    place: int,
+) -> None:
+    rows = list(bundle.charges[addresses["a"]])
+    value = getattr(rows[place], field)
+    new = 7 - value if step is None else value + step
+    rows[place] = msgspec.structs.replace(rows[place], **{field: new})
+    error = refused(bundle, charges={**bundle.charges, addresses["a"]: tuple(rows)})
+    assert (error.file, error.worker) == (f"charges/{addresses['a']}.jsonl", addresses["a"])
+
+
+@pytest.mark.parametrize(("place", "field"), [(0, "whole"), (0, "shared"), (1, "whole"), (1, "shared"), (0, "hive")])
+def test_totals_of_a_period_that_the_queen_signed_are_recomputed(
+    bundle: EvidenceBundle, refused: Callable[..., EvidenceError], queen: Any, place: int, field: str
+) -> None:
+    rows = list(bundle.periods)
+    changed = msgspec.structs.replace(rows[place], **{field: getattr(rows[place], field) + 1})
+    signature = queen.sign(digest(DOMAIN, signed_totals(changed))).hex()
+    rows[place] = msgspec.structs.replace(changed, signature=signature)
+    error = refused(bundle, periods=tuple(rows))
+    assert error.file == "periods.jsonl" or error.file.startswith("charges/")
+    unsigned = [changed if k == place else row for k, row in enumerate(bundle.periods)]
+    error = refused(bundle, periods=tuple(unsigned))
+    assert (error.file, error.field) == ("periods.jsonl", "signature")
+
+
+def test_charges_left_out_booked_twice_or_in_another_order_are_named(
+    bundle: EvidenceBundle, refused: Callable[..., EvidenceError], addresses: dict[str, str]
+) -> None:
+    worker = addresses["a"]
+    peak, share = bundle.charges[worker]
+    for rows in ((peak, peak, share), (share, peak), (share,), (peak,), ()):
+        error = refused(bundle, charges={**bundle.charges, worker: rows})
+        assert error.file in (f"charges/{worker}.jsonl", f"lines/{worker}.jsonl"), str(error)
+    for rows in (bundle.periods[:1], bundle.periods[1:], (), (*bundle.periods, bundle.periods[0])):
+        assert refused(bundle, periods=rows).file == "periods.jsonl"

@@ -21,7 +21,9 @@ def test_the_untouched_folder_passes_and_all_money_adds_up(folder: Path, day: An
     homes = {home.worker: home for home in report.homes}
     for home in day.homes:
         told = homes[home.address]
-        assert told.hive_micro == -(-home.lines[-1].net_pico // 10**6)
+        assert told.hive_micro == -(-home.position.net_pico // 10**6)
+        assert told.peak_pico == sum(row.amount_pico for row in home.charges if row.kind == 3)
+        assert told.reserve_share_pico == -sum(row.amount_pico for row in home.charges if row.kind == 4)
         assert told.hive_micro <= told.standalone_micro
         assert told.import_milliwh - told.export_milliwh == sum(line.energy_milliwh for line in home.lines)
     assert homes[addresses["a"]].objections == 1
@@ -35,6 +37,8 @@ def test_the_day_holds_what_it_is_meant_to_test(day: Any) -> None:
     assert {s.totals.missing for s in day.totals.values()} >= {0, 1}
     assert len({slot // 96 for slot in day.totals}) == 2
     assert any(len(answered.message.line_slot) > 1 for home in day.homes for answered in home.statements)
+    assert [[row.kind for row in home.charges] for home in day.homes] == [[3, 4], [4], [3, 4]]
+    assert all(row.amount_pico for home in day.homes for row in home.charges)
     assert any(s.totals.price not in (s.totals.buy, s.totals.sell) for s in day.totals.values())
 
 

@@ -28,9 +28,21 @@ def test_topics_are_those_of_the_integrators_page() -> None:
         "hive/v1/7/q/certificate",
         f"hive/v1/7/w/{WORKER}/maskkey",
         f"hive/v1/7/w/{WORKER}/maskopen",
+        f"hive/v1/7/w/{WORKER}/grid",
+        f"hive/v1/7/q/round/{WORKER}",
+        f"hive/v1/7/w/{WORKER}/power",
+        f"hive/v1/7/w/{WORKER}/offer",
+        f"hive/v1/7/w/{WORKER}/accept",
+        f"hive/v1/7/q/order/{WORKER}",
+        f"hive/v1/7/w/{WORKER}/disclose",
+        f"hive/v1/7/w/{WORKER}/appeal",
+        f"hive/v1/7/q/audit/{WORKER}",
+        f"hive/v1/7/q/standing/{WORKER}",
         "hive/v1/7/q/maskroster",
         "hive/v1/7/q/maskask",
         "hive/v1/7/q/slot",
+        "hive/v1/7/q/peak",
+        "hive/v1/7/q/reserve",
         f"hive/v1/7/q/statement/{WORKER}",
         f"hive/v1/7/q/cursor/{WORKER}",
         "hive/v1/7/q/status",
@@ -38,7 +50,16 @@ def test_topics_are_those_of_the_integrators_page() -> None:
 
 
 def test_a_command_a_reading_or_an_event_is_never_retained_and_all_is_published_at_qos_1() -> None:
-    assert {kind.name for kind in KINDS if kind.retained} == {"certificate", "slot", "statement", "cursor", "status"}
+    assert {kind.name for kind in KINDS if kind.retained} == {
+        "certificate",
+        "slot",
+        "peak",
+        "reserve",
+        "statement",
+        "standing",
+        "cursor",
+        "status",
+    }
     assert {kind.qos for kind in KINDS} == {1}
     assert {kind.message for kind in KINDS} == set(MAX_BYTES)
 
@@ -105,10 +126,14 @@ def test_an_address_is_needed_where_the_kind_is_addressed_and_only_there() -> No
 
 def test_each_side_subscribes_to_all_the_other_says_and_a_worker_to_nothing_of_others() -> None:
     assert queen_subscriptions(7) == [
-        f"hive/v1/7/w/+/{name}" for name in ("reading", "declare", "countersign", "status", "maskkey", "maskopen")
+        f"hive/v1/7/w/+/{name}"
+        for name in (
+            *("reading", "declare", "countersign", "status", "maskkey", "maskopen"),
+            *("power", "offer", "accept", "grid", "disclose", "appeal"),
+        )
     ]
     wanted = worker_subscriptions(7, WORKER)
-    assert len(wanted) == 8
+    assert len(wanted) == len({kind for kind in KINDS if kind.from_queen})
     for text in wanted:
         kind, hive, worker = parse(text)
         assert kind.from_queen

@@ -12,6 +12,7 @@ from honey_edge.wire.codec import MessageError, decode, encode
 from honey_edge.wire.keccak import keccak
 from honey_edge.wire.mask_keys import RoundPlace
 from honey_edge.wire.mask_messages import MaskAskMessage, MaskKeyMessage
+from honey_edge.wire.mask_mixture import mixed_w
 from honey_edge.wire.mask_queen import MaskedQueen
 from honey_edge.wire.mask_vector import MaskedVector
 from honey_edge.wire.mask_worker import MaskedWorker
@@ -70,6 +71,11 @@ class Street:
         declared = await self.agent.answer(masked_price(number))
         if declared is not None and not late:
             self.queen.take_answer(WORKER.address, number, declared.masked)
+        self.open(number)
+        return declared
+
+    def open(self, number: int) -> None:
+        """The neighbours' answers, and the sum of all."""
         for name, worker in self.neighbours.items():
             self.queen.take_answer(name, number, worker.answer(number, MaskedVector.of((0,))))
         while (ask := self.queen.next_ask()) is not None:
@@ -79,7 +85,6 @@ class Street:
             for name in sorted(self.queen.awaited & self.neighbours.keys()):
                 self.queen.take_reveal(name, self.neighbours[name].reveal(ask))
         self.queen.opened()
-        return declared
 
 
 def masked_price(iteration: int, *, final: bool = False) -> RoundMessage:
@@ -307,3 +312,36 @@ def test_a_home_that_can_move_nothing_now_masks_its_forecast_through_the_round(
         assert await again.agent.answer(masked_price(1)) is None
 
     again.run(without_a_list)
+
+
+def test_a_home_promises_the_mixture_of_its_counted_answers_and_its_bounds_leave_masked(tmp_path: Path) -> None:
+    street = Street(tmp_path)
+
+    async def story() -> None:
+        street.agree()
+        first_w = {}
+        for number in range(4):
+            assert await street.iterate(number) is not None
+            first_w[number] = street.queen.totals.power_w[0]
+        question = structs.replace(masked_price(4), proof_e7=masked_price(3).price_e7_per_kwh)
+        street.queen.begin(4)
+        told = await street.agent.answer(question)
+        assert told is not None
+        assert (told.power_w, told.inner_e9_kw2, told.bound_e9_coin) == ((), (), None)
+        street.queen.take_answer(WORKER.address, 4, told.masked)
+        street.open(4)
+        totals = street.queen.totals
+        bound, proof, alone = totals.inner_e9_kw2[:3]
+        assert totals.power_w[0] == first_w[3]
+        at_price = sum(p * e7 for p, e7 in zip(totals.power_w, question.price_e7_per_kwh, strict=True)) // 40
+        assert proof < bound <= totals.cost_e9_coin + at_price + 100_000
+        assert alone > 0
+        weights = (250_000, 0, 750_000)
+        final = await street.agent.answer(structs.replace(masked_price(4, final=True), blend_e6=weights))
+        assert final is not None
+        assert promised_w(street, final) == mixed_w({k: (w,) for k, w in first_w.items()}, 3, weights)[0]
+        plan = street.agent.view().plan
+        assert plan is not None
+        assert abs(plan.net_w[0] - promised_w(street, final)) <= 1
+
+    street.run(story)

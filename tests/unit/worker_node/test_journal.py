@@ -12,6 +12,8 @@ from tests.unit.worker_node.world import DOMAIN, FIRST_SLOT, WORKER, reading
 from worker_node.journal import Answered, Booked, HomeRecord, Journal, SignedReading, SlotState, StoredPlan
 from worker_node.journal_schema import JournalError
 
+FAIR_PLAY = ("fair_play", "standings", "answered_rounds", "disclosed")
+
 
 def signed(slot: int, imported: int, before: SignedReading | None) -> SignedReading:
     one = reading(slot, imported, 0, before.reading if before else None)
@@ -105,9 +107,20 @@ def test_a_journal_of_the_first_version_gets_what_a_close_needs_and_keeps_its_re
     journal.add_reading(first)
     journal.close()
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
-        for table in ("home", "chain_look", "declared", "reputation"):
+        tables = (
+            "home",
+            "chain_look",
+            "declared",
+            "reputation",
+            "charges",
+            "flex_offers",
+            "flex_orders",
+            "meter_exchanges",
+        )
+        for table in (*tables, *FAIR_PLAY):
             db.execute(f"DROP TABLE {table}")
         db.execute("ALTER TABLE plans DROP COLUMN assets")
+        db.execute("ALTER TABLE ledger DROP COLUMN tally")
         db.execute("UPDATE schema SET version = 1")
     again = open_journal(tmp_path)
     assert again.readings_after(-1) == [first]

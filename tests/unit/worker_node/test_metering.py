@@ -1,6 +1,7 @@
 """Metering: one reading per slot end in an unbroken chain, whatever the meter, the clock or a kill does."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,10 @@ from drivers.sim.granted import GrantedClock
 from honey_edge.wire.signing import signed_by
 from honey_edge.wire.typed_data import digest
 from tests.unit.worker_node.world import DAY_UNIX_S, DOMAIN, FIRST_SLOT, WORKER
-from worker_node.journal import JournalThread, SignedReading
+from worker_node.journal import Journal, JournalThread, SignedReading
 from worker_node.metering.checkpoint import Checkpoint, Record
 from worker_node.metering.meter import BatteryLook, MeterThread, Taken
-from worker_node.metering.service import FLAG_CLOCK_UNTRUSTED, Metering, MeteringEvents, MeteringOptions
+from worker_node.metering.service import FLAG_CLOCK_UNTRUSTED, Metering, MeteringEvents, MeteringOptions, Punctual
 
 STEP = 3_125_000
 POWER_W = 4_500.0
@@ -61,8 +62,10 @@ class Bank:
     def set_power_w(self, power_w: int) -> None:
         """Does nothing."""
 
-    def look(self) -> BatteryLook:
-        return BatteryLook(0.0, 3_000_000, 0)
+    silent: bool = False
+
+    def look(self) -> BatteryLook | None:
+        return None if self.silent else BatteryLook(0.0, 3_000_000, 0)
 
 
 @dataclass
@@ -84,12 +87,14 @@ class Life:
     chip: Chip | None = None
     start_unix_s: int = DAY_UNIX_S - 60
     close_within_s: int = 5
+    punctual: Punctual | None = None
     trusted: bool = True
     on_sample: Callable[[Taken], None] = lambda taken: None
     readings: list[SignedReading] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     findings: list[bool] = field(default_factory=list)
     journal: JournalThread = field(init=False)
+    devices: Devices = field(init=False)
 
     def live(self, *grants: int, finish: bool = True, before: "Callable[[Life, int], None] | None" = None) -> "Life":
         """Runs until the instants (seconds after midnight); without `finish` the objects are dropped as by a kill."""
@@ -102,8 +107,9 @@ class Life:
         self.chip = self.chip or Chip(clock.now_unix_s)
         self.chip.now_unix_s = clock.now_unix_s
         self.journal = JournalThread(self.folder / "journal.sqlite", WORKER.address)
-        meter = MeterThread(Devices(self.chip), Checkpoint(self.folder, self.folder), 20, None)
-        options = MeteringOptions(5, 1, self.close_within_s, bytes(32))
+        self.devices = Devices(self.chip)
+        meter = MeterThread(self.devices, Checkpoint(self.folder, self.folder), 20, None)
+        options = MeteringOptions(5, 1, self.close_within_s, bytes(32), punctual=self.punctual)
         events = MeteringEvents(self._sample, self._ended, self._reading, lambda since, why: None, lambda: None)
         self.metering = Metering(clock, meter, self.journal, WORKER, DOMAIN, options, events)
         await self.metering.recover()
@@ -294,3 +300,34 @@ def test_a_card_record_alone_marks_lost_energy(tmp_path: Path) -> None:
     taken = again.take(DAY_UNIX_S + 5, full=True, close_slot=FIRST_SLOT, extra_flags=0)
     assert taken.flags & FLAG_ENERGY_LOST
     assert taken.flags & FLAG_GAP
+
+
+def test_the_meter_thread_waits_for_the_instant_itself_before_it_asks_the_meter(tmp_path: Path) -> None:
+    waited = list[tuple[float, str, int]]()
+
+    def wait_until(at_unix_s: float) -> None:
+        reads = life.chip.reads if life.chip is not None else -1
+        waited.append((at_unix_s - DAY_UNIX_S, threading.current_thread().name.rpartition("_")[0], reads))
+
+    life = Life(tmp_path, start_unix_s=DAY_UNIX_S, punctual=Punctual(2.0, wait_until))
+    life.live(24)
+    assert waited == [
+        (0.0, "meter", 1),
+        (5.0, "meter", 2),
+        (10.0, "meter", 3),
+        (15.0, "meter", 4),
+        (20.0, "meter", 5),
+        (25.0, "meter", 6),
+    ]
+
+
+def test_a_battery_that_falls_silent_leaves_the_meter_alone_and_its_slot_out_of_the_history(tmp_path: Path) -> None:
+    def before(life: Life, at: int) -> None:
+        assert life.devices.battery is not None
+        life.devices.battery.silent = at == 1810
+
+    life = Life(tmp_path).live(910, 1810, 2710, 3610, before=before)
+    assert [one.reading.slot - FIRST_SLOT for one in life.readings] == [-1, 0, 1, 2, 3]
+    journal = Journal(tmp_path / "journal.sqlite", WORKER.address)
+    assert sorted(slot - FIRST_SLOT for slot in journal.history(0)) == [0, 3]
+    journal.close()

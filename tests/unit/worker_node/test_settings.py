@@ -9,7 +9,7 @@ from honey_edge.model.options import SettingsError
 from tests.unit.worker_node.world import WORKER, write_settings
 from worker_node.app.parts import home_assets
 from worker_node.cli import main
-from worker_node.settings import KeyFileError, load_settings, read_secret
+from worker_node.settings import load_settings
 
 
 def test_a_complete_file_is_read_with_defaults(tmp_path: Path) -> None:
@@ -42,23 +42,10 @@ def test_errors_name_file_line_key_and_nearest_key(tmp_path: Path, old: str, new
 
 
 def test_the_configuration_does_not_depend_on_ports_but_on_calibration(tmp_path: Path) -> None:
-    plain = load_settings(write_settings(tmp_path)).configuration()
-    assert load_settings(write_settings(tmp_path, {"[meter]": "[meter]\nport = 1502"})).configuration() == plain
+    plain = load_settings(write_settings(tmp_path)).measuring()
+    assert load_settings(write_settings(tmp_path, {"[meter]": "[meter]\nport = 1502"})).measuring() == plain
     changed = write_settings(tmp_path, {"[meter]": "[meter]\nu_gain = [32769, 32768, 32768]"})
-    assert load_settings(changed).configuration() != plain
-
-
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("11" * 32)
-    key.chmod(0o644)
-    with pytest.raises(KeyFileError, match="others may read"):
-        read_secret(key)
-    key.chmod(0o600)
-    assert read_secret(key) == b"\x11" * 32
-    key.write_text("11" * 31)
-    with pytest.raises(KeyFileError, match="64 hex digits"):
-        read_secret(key)
+    assert load_settings(changed).measuring() != plain
 
 
 def test_check_prints_settings_without_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +60,7 @@ def test_check_prints_settings_without_secrets(tmp_path: Path, capsys: pytest.Ca
     ("changes", "code", "said"),
     [
         ({"[meter]": "[metr]"}, 2, "nearest known key: meter"),
-        ({'"device.key"': '"nowhere.key"'}, 1, "E-KEY-FILE"),
+        ({'"device.key"': '"nowhere.key"'}, 1, "DRV-KEY"),
         ({'"tariff.json"': '"terms.json"'}, 1, "E-TERMS"),
         ({"chain_id = 31337": "chain_id = 1"}, 1, "E-TERMS"),
     ],
