@@ -35,6 +35,7 @@ STEPS = ("look", "phases", "expected", "calibrate", "battery", "record")
 LOOK_S = 10
 _TEST_S = 5
 _MOST_ROUNDS = 4
+_ROTATION_TOLERANCE = 20.0
 _YES, _NO, _SKIP = "yes", "no", "skip"
 _LIMITS = {VOLTAGE: (20.0, 500.0), CURRENT: (0.1, 1_000.0), POWER: (20.0, 200_000.0)}
 
@@ -184,8 +185,25 @@ class Session:
                 )
             if off is not None and not wiring.within_plate(test):
                 found.append(f"phase {name}: {100 * off:+.0f} % of the heater's plate; check ratio, divider and gains")
+        found += self._rotation()
         self._doubt(tuple(found))
         return {"phases": rows}
+
+    def _rotation(self) -> list[str]:
+        """Whether the voltages follow one another as A, B, C, where the chip tells their angles."""
+        self._seen(3)
+        read = getattr(self._meter, "read_angles_degree", None)
+        if read is None or not all(self._seen(3).alive):
+            return []
+        channels = self._settings.meter.phase_map
+        _, angles = read()
+        turn = (angles[channels[1]] - angles[channels[0]]) % 360.0
+        self._site.talk.tell("rotation", f"  B follows A by {(360 - turn) % 360:.0f} degrees", degree=round(turn, 1))
+        if abs(turn - 240.0) <= _ROTATION_TOLERANCE:
+            return []
+        return [
+            "the phases follow one another as A, C, B: two voltage leads are swapped, or two phases have other names"
+        ]
 
     def _calibrate(self) -> dict[str, Any]:
         talk, kind = self._site.talk, self._settings.meter.kind

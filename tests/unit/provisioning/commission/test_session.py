@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import cmath
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,25 @@ def test_swapped_clamps_are_moved_by_hand_and_tested_again(tmp_path: Path) -> No
     record, _ = read_record(home.run(), WORKER.address, load_settings(home.file).measuring())
     assert record.remarks == ("not calibrated: no reference meter at hand",)
     assert home.asked.count("mended") == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "wrong"), [((0, 1, 2), False), ((0, 2, 1), True), ((1, 0, 2), True), ((1, 2, 0), False)]
+)
+def test_phases_that_rotate_the_other_way_are_named(tmp_path: Path, order: tuple[int, ...], wrong: bool) -> None:
+    home = Home(tmp_path)
+    home.house.volts = [home.house.volts[k] for k in order]
+    home.house.loads = [home.house.loads[k] for k in order]
+    home.answers["go-on"] = lambda: "record"
+
+    def angles() -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """As the chip tells them: of each channel's voltage to channel A's."""
+        seen = [home.house.volts[home.house.voltages[channel]] for channel in range(3)]
+        return (0.0, 0.0, 0.0), tuple(math.degrees(cmath.phase(one / seen[0])) % 360 for one in seen)
+
+    home.read_angles_degree = angles  # type: ignore[attr-defined]
+    record, _ = read_record(home.run(), WORKER.address, load_settings(home.file).measuring())
+    assert bool([text for text in record.remarks if "A, C, B" in text]) == wrong
 
 
 def test_what_is_not_mended_is_in_the_signed_remarks(tmp_path: Path) -> None:
