@@ -1,6 +1,6 @@
 """`hive-provision`: what an installer does once: commissioning a home, flashing a sensor head.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from drivers.errors import DriverError
 from drivers.linux.modbus import SerialLine
 from drivers.linux.ticks import MonotonicTicks
 from honey_edge.model.errors import HiveError
+from honey_edge.model.options import SettingsError
 from provisioning import head
 from provisioning.commission.command import add_command
 
@@ -30,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{_PROG}: {error.code}: {error}", file=sys.stderr)
         if isinstance(error, HiveError) and error.next_step:
             print(f"  next: {error.next_step}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, SettingsError) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return code

@@ -123,6 +123,8 @@ def test_the_command_says_what_is_wrong_and_what_to_do(tmp_path: Path, capsys: p
     assert main(["head", "flash", "--settings", "none", "--port", "x", "--key-file", str(tmp_path / "k")]) == 1
     assert "E-HEAD" in capsys.readouterr().err
     assert not (tmp_path / "k").exists()
+    assert main(["commission", "--config", str(tmp_path / "worker.toml")]) == 2
+    assert "E-SETTINGS" in capsys.readouterr().err
     with pytest.raises(SystemExit) as usage:
         main(["head"])
     assert usage.value.code == 2
