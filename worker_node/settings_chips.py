@@ -5,6 +5,7 @@
 
 What a chip's document marks as unverified is an option here: `spi_lock`, `pga_word`, `energy_mode`, `phase`, `dicoeff`.
 Calibration words are the part's own, per chip channel. Source: reference/conversions.md and the document of each part.
+A part's own tables are loaded when a home has that part, so that no other home's Worker carries them.
 """
 
 from collections.abc import Sequence
@@ -12,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from drivers.chips import ade7878_settings as ade7878
-from drivers.chips import ade9000_settings as ade9000
-from drivers.chips import atm90e32as_settings as atm90e32as
-from drivers.chips.ade_settings import AdeSettings
-from drivers.chips.ade_site import ct_with_burden, ct_with_voltage
-from drivers.chips.atm90e32as_settings import Atm90e32asSettings
 from drivers.errors import ValueOutOfRange
 from drivers.sample import SUM_CHIP_TOTAL, SUM_SIGNED_PER_POLL
 from honey_edge.model.options import SettingsError, option
 
 if TYPE_CHECKING:
+    from drivers.chips.ade_settings import AdeSettings
+    from drivers.chips.atm90e32as_settings import Atm90e32asSettings
     from worker_node.settings import MeterSection
+
+    ChipSettings = Atm90e32asSettings | AdeSettings
 
 CHIP_KINDS = ("spi:atm90e32as", "i2c:ade7878", "spi:ade7878", "spi:ade9000")
 ADE_KINDS = CHIP_KINDS[1:]
@@ -85,9 +84,6 @@ class ChipSection:
     phase_threshold_mw: int = option("ATM90E32AS: the same of a phase, mW", 0, low=0, high=20_000)
 
 
-ChipSettings = Atm90e32asSettings | AdeSettings
-
-
 def check_chip(meter: "MeterSection", chip: ChipSection | None, file: Path) -> None:
     """Raises SettingsError for a chip that cannot be set up so, or whose registers could run over between samples."""
     if meter.kind not in CHIP_KINDS:
@@ -97,11 +93,12 @@ def check_chip(meter: "MeterSection", chip: ChipSection | None, file: Path) -> N
         if isinstance(values, tuple) and len(values) != 3:
             raise SettingsError(f"{file}: [chip]: {name} needs three entries, one per channel")
     try:
-        made = chip_settings(meter, chip)
+        chip_settings(meter, chip)
     except ValueOutOfRange as error:
         raise SettingsError(f"{file}: [chip]: {error}") from error
-    if chip.energy_mode != "overwrite" or meter.kind != "spi:ade9000" or not isinstance(made, AdeSettings):
+    if chip.energy_mode != "overwrite" or meter.kind != "spi:ade9000":
         return
+    made = _ade9000(meter, chip)
     if 1000 * meter.sample_every_s > made.energy_period_ms:
         raise SettingsError(
             f"{file}: [chip]: energy_mode = 'overwrite' keeps {made.energy_period_ms} ms only, and samples are "
@@ -110,7 +107,7 @@ def check_chip(meter: "MeterSection", chip: ChipSection | None, file: Path) -> N
         )
 
 
-def chip_settings(meter: "MeterSection", chip: ChipSection | None = None) -> ChipSettings:
+def chip_settings(meter: "MeterSection", chip: ChipSection | None = None) -> "ChipSettings":
     """The chip driver's settings for the meter's kind. Raises ValueOutOfRange."""
     chip = chip or ChipSection()
     if meter.kind == "spi:ade9000":
@@ -118,8 +115,10 @@ def chip_settings(meter: "MeterSection", chip: ChipSection | None = None) -> Chi
     return _ade7878(meter, chip) if meter.kind in ADE_KINDS else atm_settings(meter, chip)
 
 
-def atm_settings(meter: "MeterSection", chip: ChipSection | None = None) -> Atm90e32asSettings:
+def atm_settings(meter: "MeterSection", chip: ChipSection | None = None) -> "Atm90e32asSettings":
     """An ATM90E32AS' settings. Raises ValueOutOfRange."""
+    from drivers.chips import atm90e32as_settings as atm90e32as
+
     chip = chip or ChipSection()
     offsets = (chip.v_offset, chip.i_offset, chip.p_offset, chip.q_offset)
     columns = (meter.u_gain, meter.i_gain, *_words(offsets, 16), meter.pq_gain, meter.phi)
@@ -147,7 +146,9 @@ def _words(columns: Sequence[tuple[int, ...]], bits: int) -> list[tuple[int, ...
     return [tuple(one & (1 << bits) - 1 if -(1 << bits - 1) <= one < 0 else one for one in row) for row in columns]
 
 
-def _ade7878(meter: "MeterSection", chip: ChipSection) -> AdeSettings:
+def _ade7878(meter: "MeterSection", chip: ChipSection) -> "AdeSettings":
+    from drivers.chips import ade7878_settings as ade7878
+
     columns = (
         chip.v_gain, chip.i_gain, chip.p_gain, chip.var_gain, chip.va_gain,
         chip.v_offset, chip.i_offset, chip.p_offset, chip.q_offset, chip.phase,
@@ -172,7 +173,9 @@ def _ade7878(meter: "MeterSection", chip: ChipSection) -> AdeSettings:
     )
 
 
-def _ade9000(meter: "MeterSection", chip: ChipSection) -> AdeSettings:
+def _ade9000(meter: "MeterSection", chip: ChipSection) -> "AdeSettings":
+    from drivers.chips import ade9000_settings as ade9000
+
     columns = (
         chip.v_gain, chip.i_gain, chip.p_gain, chip.v_offset, chip.i_offset, chip.p_offset, chip.q_offset, chip.phase,
     )  # fmt: skip
@@ -197,6 +200,8 @@ def _ade9000(meter: "MeterSection", chip: ChipSection) -> AdeSettings:
 
 
 def _sensor(chip: ChipSection, usual: tuple[int, int]) -> tuple[int, int]:
+    from drivers.chips.ade_site import ct_with_burden, ct_with_voltage
+
     if chip.ct_nanovolt_per_ampere:
         return ct_with_voltage(chip.ct_nanovolt_per_ampere)
     return ct_with_burden(chip.ct_ratio, chip.burden_milliohm) if chip.ct_ratio else usual

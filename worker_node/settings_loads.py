@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.errors import DriverError
-from drivers.linux.modbus_profiles import load_charger_profile
 from honey_edge.model.options import SettingsError, option
 
 SIM = "sim"
@@ -145,6 +144,8 @@ def _check_car(car: EvSection, file: Path) -> None:
             raise SettingsError(f"{file}: [ev]: {key} is missing; kind = {kind!r} needs it")
     if car.kind == SIM:
         return
+    from drivers.linux.modbus_profiles import load_charger_profile
+
     try:
         profile = load_charger_profile(charger_path(car, file.parent))
     except DriverError as error:

@@ -7,13 +7,13 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drivers.errors import DriverError
-from drivers.linux.modbus_pace import PacedDevice, check_pace
-from drivers.linux.modbus_profiles import load_control_profile, load_profile
-from drivers.modbus.sunspec_profile import ControlProfile
 from honey_edge.model.options import SettingsError, option
+
+if TYPE_CHECKING:
+    from drivers.modbus.sunspec_profile import ControlProfile
 
 BATTERY_KINDS = ("sim", "sunspec-tcp", "sunspec-rtu")
 _SUNSPEC_READS = (66, 107)
@@ -114,8 +114,10 @@ def shares_line(meter: LineOwner, battery: BatterySection | None) -> bool:
     return Path(battery.serial_port).resolve() == Path(meter.serial_port).resolve()
 
 
-def control_profile(battery: BatterySection, folder: Path) -> ControlProfile:
+def control_profile(battery: BatterySection, folder: Path) -> "ControlProfile":
     """The control profile of a SunSpec battery. Raises ProfileError."""
+    from drivers.linux.modbus_profiles import load_control_profile
+
     name = battery.profile
     return load_control_profile(str(folder / name) if name.endswith(".toml") else name)
 
@@ -151,6 +153,8 @@ def check_line(meter: LineOwner, battery: BatterySection | None, file: Path) -> 
     """A shared line: same settings, other units, and a window for each in which a time-out has its place."""
     if battery is None or not shares_line(meter, battery):
         return
+    from drivers.linux.modbus_pace import PacedDevice, check_pace
+
     for name in ("baud", "parity"):
         if getattr(meter, name) != getattr(battery, name):
             raise SettingsError(f"{file}: [battery]: {name} differs from [meter]'s on the same {meter.serial_port}")
@@ -169,6 +173,8 @@ def meter_requests(meter: LineOwner, folder: Path) -> tuple[int, ...]:
     part = meter.kind.partition(":")[2]
     if part == "sunspec":
         return _SUNSPEC_READS
+    from drivers.linux.modbus_profiles import load_profile
+
     profile = load_profile(str(folder / meter.profile) if part == "own" else part)
     return tuple(count for _, count in profile.blocks)
 

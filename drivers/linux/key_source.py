@@ -13,11 +13,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from drivers.errors import DriverError
-from drivers.linux.pkcs11 import SCHEME, Pkcs11Key, open_key
 
+if TYPE_CHECKING:
+    from drivers.linux.pkcs11 import Pkcs11Key
+
+_TOKEN = "pkcs11:"
 _CREDENTIAL = "credential:"
 _DIRECTORY = "CREDENTIALS_DIRECTORY"
 
@@ -38,7 +41,9 @@ class KeyText(NamedTuple):
 
 def find_key(source: str, folder: Path) -> KeyText | Pkcs11Key:
     """What `source` names; raises KeySourceError for files and credentials, TokenFault for tokens."""
-    if source.startswith(SCHEME):
+    if source.startswith(_TOKEN):
+        from drivers.linux.pkcs11 import open_key
+
         return open_key(source, folder)
     if source.startswith(_CREDENTIAL):
         return _read(_credential(source.removeprefix(_CREDENTIAL)))

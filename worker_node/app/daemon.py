@@ -24,7 +24,6 @@ from worker_node.app import presenter
 from worker_node.app.checks import Checks
 from worker_node.app.hardware import HomeHardware, open_hardware
 from worker_node.app.live import LiveServer, live_document
-from worker_node.app.loads import open_loads
 from worker_node.app.notify import ServiceManager
 from worker_node.app.parts import (
     JOURNAL_FILE,
@@ -46,10 +45,12 @@ from worker_node.metering.meter import BatteryLook, MeterThread, Taken
 from worker_node.metering.service import Metering, MeteringEvents, MeteringOptions, Punctual
 from worker_node.metering.voltage_mean import VoltageMean
 from worker_node.settings import WebSection, WorkerSettings
+from worker_node.settings_loads import SIM
 from worker_node.state import Board, State
 from worker_node.uplink import Inbox, Peer, Publication, Uplink
 
 if TYPE_CHECKING:
+    from worker_node.app.loads import HomeLoads
     from worker_node.app.serving import Serving
     from worker_node.chain_eye.watch import ChainWatch
 
@@ -98,7 +99,7 @@ class Daemon:
         self._meter = MeterThread(
             self._hardware, checkpoint, settings.meter.cross_check_permille, self._journal.run(_floor)
         )
-        self._loads = open_loads(settings, self._clock)
+        self._loads = self._make_loads()
         self._metering = self._make_metering()
         self._journal.run(partial(_keep_home, settings, who))
         self._watch = self._make_watch()
@@ -157,6 +158,15 @@ class Daemon:
         from worker_node.app.serving import Serving
 
         return Serving(self._settings.serve, self.board.read().home, self._serve_trouble)
+
+    def _make_loads(self) -> "HomeLoads | None":
+        own = self._settings
+        real = [one.kind for one in (own.thermal, own.ev, own.shed) if one is not None and one.kind != SIM]
+        if not real and own.limit_contact is None:
+            return None
+        from worker_node.app.loads import open_loads
+
+        return open_loads(own, self._clock)
 
     def _make_watch(self) -> "ChainWatch | None":
         if self._settings.chain is None:

@@ -17,7 +17,6 @@ from worker_node.metering.meter import BatteryDriver, BatteryLook, MeterDriver
 from worker_node.settings import WorkerSettings
 from worker_node.settings_chips import CHIP_KINDS, chip_settings
 from worker_node.settings_sunspec import shares_line
-from worker_node.sign_record import SignRecordError
 
 if TYPE_CHECKING:
     from drivers.bus import ModbusDevice
@@ -105,6 +104,7 @@ def _with_battery(
     if settings.battery is None:
         return hardware
     from worker_node.app.sunspec_battery import open_battery
+    from worker_node.sign_record import SignRecordError
 
     try:
         hardware.kept = hardware.battery = open_battery(settings, settings.battery, worker, line)

@@ -249,8 +249,8 @@ class HomeLoads:
         self._closing.close()
 
 
-def open_loads(settings: WorkerSettings, clock: Clock) -> HomeLoads | None:
-    """The loads of the settings; None where there are none but reckoned ones. Raises DriverError."""
+def open_loads(settings: WorkerSettings, clock: Clock) -> HomeLoads:
+    """The loads of the settings that are not reckoned, and the contact. Raises DriverError."""
     thermal, car, shed, contact = settings.thermal, settings.ev, settings.shed, settings.limit_contact
     stack, loads = ExitStack(), list[Load]()
     with ExitStack() as undo:
@@ -265,8 +265,6 @@ def open_loads(settings: WorkerSettings, clock: Clock) -> HomeLoads | None:
             loads.append(_car(car, settings.folder, stack))
         watched = _contact(contact, stack) if contact is not None else None
         undo.pop_all()
-    if not loads and watched is None:
-        return None
     return HomeLoads(loads, clock, watched, contact.limit_w if contact else 0, stack)
 
 

@@ -1,6 +1,7 @@
 """Builds the home's minutes inside a slot from its settings, and tells them what the other parts see."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from drivers.clock import Clock
 from honey_edge.model.ids import address_bytes
@@ -9,8 +10,10 @@ from honey_edge.wire.topics import TopicKind
 from honey_edge.wire.typed_data import Domain
 from worker_node.app.parts import Identity
 from worker_node.journal import JournalThread
-from worker_node.realtime.service import Mover, RealTime, RealTimeRules
 from worker_node.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from worker_node.realtime.service import Mover, RealTime
 
 
 def real_time(
@@ -18,13 +21,15 @@ def real_time(
     who: Identity,
     clock: Clock,
     journal: JournalThread,
-    mover: Mover,
+    mover: "Mover",
     post: Callable[[TopicKind, Message], None],
-) -> RealTime | None:
+) -> "RealTime | None":
     """The home's part in real time; None without the section."""
     own = settings.realtime
     if own is None:
         return None
+    from worker_node.realtime.service import RealTime, RealTimeRules
+
     rules = RealTimeRules(
         hive=settings.worker.hive,
         domain=Domain(settings.worker.chain_id, address_bytes(own.pool)),
