@@ -84,10 +84,11 @@ def new_word(kind: str, quantity: str, old_word: int, shown: float, reference: f
             raise CalibrationError(f"the gain word {word} does not fit 16 bits", next_step="check the meter's settings")
         return word
     one = 1 << _FRACTION_BITS[kind]
-    word = round((one + old_word) * step) - one
+    signed = old_word - 2 * one if old_word >= one else old_word
+    word = round((one + signed) * step) - one
     if not -one <= word < one:
         raise CalibrationError(f"the gain word {word} does not fit {_FRACTION_BITS[kind] + 1} bits")
-    return word
+    return word % (2 * one) if kind == _ATM else word
 
 
 def require_steady(reference: Reference) -> None:

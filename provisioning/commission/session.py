@@ -214,7 +214,7 @@ class Session:
             self._kept.remarks.append("not calibrated: no reference meter at hand")
             return {"changes": []}
         ambient = talk.number("ambient_c", "ambient temperature, degrees", -40, 80)
-        changes = [self._compared(quantity) for quantity in (VOLTAGE, CURRENT)]
+        changes = [self._compared(quantity) for quantity in (VOLTAGE, CURRENT, POWER)]
         made = [one for row in changes for one in row]
         self._formula(made)
         return {"ambient_c": ambient, "changes": [asdict(one) for one in made]}
@@ -234,7 +234,7 @@ class Session:
             end = talk.number(f"{quantity}-{name}-end", "and now", least, most)
             reference = Reference(place, begin, end)
             calibration.require_steady(reference)
-            shown = (seen.voltage_v if quantity == VOLTAGE else seen.current_a)[place]
+            shown = {VOLTAGE: seen.voltage_v, CURRENT: seen.current_a, POWER: seen.power_w}[quantity][place]
             channel = self._settings.meter.phase_map[place]
             word = calibration.new_word(self._settings.meter.kind, quantity, words[channel], shown, reference.mean)
             made.append(GainChange(quantity, place, shown, reference.mean, words[channel], word))

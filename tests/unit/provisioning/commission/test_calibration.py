@@ -30,6 +30,12 @@ def test_a_gain_makes_the_meter_show_the_reference() -> None:
         assert 10.0 * (1 + second / 2**bits) == pytest.approx(10.05, rel=1e-6)
 
 
+def test_the_power_gain_of_the_atm90e32as_is_the_vendors_word() -> None:
+    assert new_word("spi:atm90e32as", "power", 0, 1 - 0.1378, 1.0) == 5237
+    assert new_word("spi:atm90e32as", "power", 0, 1.02, 1.0) == 64893
+    assert new_word("spi:atm90e32as", "power", 64893, 1.0, 1.02) in (0, 1, 65535)
+
+
 @pytest.mark.parametrize(
     ("shown", "reference"), [(100.0, 49.9), (100.0, 200.1), (0.0, 230.0), (230.0, 0.0), (-5.0, 5.0)]
 )
